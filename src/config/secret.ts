@@ -1,0 +1,29 @@
+/** A value that must not be seen: it prints, inspects and serialises as `[hidden]`. */
+export class Secret {
+  readonly #value: string;
+
+  constructor(value: string) {
+    this.#value = value;
+  }
+
+  /** The value itself, for the one place that sends it. */
+  reveal(): string {
+    return this.#value;
+  }
+
+  toString(): string {
+    return "[hidden]";
+  }
+
+  toJSON(): string {
+    return "[hidden]";
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return "[hidden]";
+  }
+
+  [Symbol.for("Deno.customInspect")](): string {
+    return "[hidden]";
+  }
+}
