@@ -13,7 +13,7 @@ const MAX_STEPS = 32;
 export function countFailure(failures: number, threshold: number): { failures: number; opens: boolean } {
   const breaker = new ConsecutiveBreaker(threshold);
   breaker.state = failures;
-  const opens = breaker.failure(CockatielState.Closed);
+  const opens = breaker.failure();
   return { failures: breaker.state as number, opens };
 }
 
@@ -23,7 +23,7 @@ export function countFailure(failures: number, threshold: number): { failures: n
  */
 export function cooldownMs(attempt: number, initialMs: number, maxMs: number): number {
   const options = { generator: noJitterGenerator, initialDelay: initialMs, maxDelay: maxMs, exponent: 2 };
-  let backoff = new ExponentialBackoff(options).next(undefined);
+  let backoff = new ExponentialBackoff(options).next();
   for (let step = 1; step < Math.min(attempt, MAX_STEPS); step++) backoff = backoff.next(undefined);
   return backoff.duration;
 }
