@@ -1,0 +1,99 @@
+import { causeKind } from "../breaker/cause.ts";
+import type { Permit } from "../breaker/permit.ts";
+import type { SpanReference } from "../breaker/state.ts";
+import { AlpacaNetworkError, AlpacaTimeoutError } from "../errors.ts";
+import { type BufferedResponse, bufferBody } from "./body.ts";
+import { type AttemptOutcome, classifyResponse, isJsonDue } from "./outcome.ts";
+
+/** A request as it goes out, again and again. */
+export interface OutgoingRequest {
+  readonly method: string;
+  readonly url: URL;
+  /** `GET /v2/orders/{order_id}`, for errors. */
+  readonly call: string;
+  readonly signal: AbortSignal | undefined;
+  readonly send: (signal: AbortSignal) => Promise<Response>;
+  /** Throws when the request itself cannot be sent, whatever the network. */
+  readonly validate: () => void;
+}
+
+/** What became of one attempt, for spans and metrics. */
+export interface Attempt {
+  readonly method: string;
+  readonly url: URL;
+  readonly resendCount: number;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly status: number | null;
+  readonly requestId: string | null;
+  /** `error.type`: the status of an error answer, or the kind of failure; null for a good one. */
+  readonly errorType: string | null;
+  readonly span: SpanReference | undefined;
+}
+
+/** How an attempt ended: with an answer, whatever it says, or with the error that took its place. */
+export type AttemptResult =
+  | { readonly outcome: AttemptOutcome; readonly response: Response; readonly errorType: string | null }
+  | { readonly outcome: "failure"; readonly error: Error; readonly errorType: string };
+
+/**
+ * Makes one request under a permit, and settles it. The timeout covers everything up to the last byte of the body.
+ *
+ * @throws the reason of the caller's signal, and the TypeError of a request that cannot be sent at all.
+ */
+export async function makeAttempt(request: OutgoingRequest, permit: Permit, timeoutMs: number): Promise<AttemptResult> {
+  const { signal } = request;
+  const controller = new AbortController();
+  let hasTimedOut = false;
+  const cancel = () => controller.abort(signal?.reason);
+  // A timer that is cleared costs a third of AbortSignal.timeout and AbortSignal.any.
+  const timer = setTimeout(() => {
+    hasTimedOut = true;
+    controller.abort(new DOMException("no whole answer in time", "TimeoutError"));
+  }, timeoutMs);
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    const buffered = await bufferBody(await request.send(controller.signal));
+    return await judge(request, buffered, permit);
+  } catch (error) {
+    if (signal?.aborted) {
+      await permit.ignore();
+      throw signal.reason;
+    }
+    if (!hasTimedOut) await rejectUnsendable(request, permit, error);
+    const failure = hasTimedOut
+      ? new AlpacaTimeoutError(request.call, timeoutMs)
+      : new AlpacaNetworkError(
+          `Cannot call ${request.call}: ${causeKind(error) ?? "no answer"} from ${request.url.host}`,
+          {
+            cause: error,
+          },
+        );
+    await permit.fail(failure);
+    return { outcome: "failure", error: failure, errorType: hasTimedOut ? "timeout" : (causeKind(error) ?? "_OTHER") };
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", cancel);
+  }
+}
+
+async function judge(request: OutgoingRequest, buffered: BufferedResponse, permit: Permit): Promise<AttemptResult> {
+  const { response } = buffered;
+  const { status } = response;
+  const isGood = !isJsonDue(request.method, status, request.url.pathname) || buffered.isJson();
+  const outcome = classifyResponse(status, isGood);
+  if (outcome === "success") await permit.succeed();
+  else if (outcome === "throttled") await permit.ignore();
+  else await permit.fail(isGood ? { status } : new Error("the body is not JSON"));
+  const errorType = status >= 400 ? String(status) : isGood ? null : "invalid_body";
+  return { outcome, response, errorType };
+}
+
+async function rejectUnsendable(request: OutgoingRequest, permit: Permit, error: unknown): Promise<void> {
+  try {
+    request.validate();
+  } catch {
+    await permit.ignore();
+    throw error;
+  }
+}

@@ -1,0 +1,86 @@
+/** Span of the sliding window, and the longest wait for a place in it. */
+export const WINDOW_MS = 60_000;
+
+/** A place in the budget, or the time until there is one when that is too long to wait. */
+export type Reservation =
+  | { readonly granted: true; readonly waitMs: number; giveBack(): void }
+  | { readonly granted: false; readonly waitMs: number; readonly why: string };
+
+/** The port to a budget of requests: one for each host and account. */
+export interface RequestBudget {
+  /** Reserves the next free place, at most 60 s ahead. */
+  reserve(): Reservation | Promise<Reservation>;
+  /** No request starts within the next `durationMs`: Alpaca said so. */
+  pause(durationMs: number): void;
+  /** Requests that may still start now. */
+  remaining(): number;
+}
+
+/** A budget of this process: never more than `limit` requests start within any 60 s. */
+export class MemoryBudget implements RequestBudget {
+  readonly #limit: number;
+  readonly #now: () => number;
+  /** Start times, past and promised, in order; those before `#first` are too old to matter. */
+  #starts: number[] = [];
+  #first = 0;
+  #pausedUntilMs = 0;
+
+  constructor(limit: number, now: () => number = () => Date.now()) {
+    this.#limit = limit;
+    this.#now = now;
+  }
+
+  reserve(): Reservation {
+    const nowMs = this.#now();
+    this.#forget(nowMs);
+    const blocking = this.#starts[this.#starts.length - this.#limit];
+    const isFull = blocking !== undefined && this.#starts.length - this.#limit >= this.#first;
+    const freeAtMs = Math.max(nowMs, isFull ? blocking + WINDOW_MS : 0, this.#pausedUntilMs);
+    const waitMs = freeAtMs - nowMs;
+    if (waitMs > WINDOW_MS) {
+      const why =
+        this.#pausedUntilMs === freeAtMs
+          ? "Alpaca throttles this account"
+          : `the budget of ${this.#limit} requests a minute is used up`;
+      return { granted: false, waitMs, why };
+    }
+    this.#insert(freeAtMs);
+    return { granted: true, waitMs, giveBack: () => this.#remove(freeAtMs) };
+  }
+
+  pause(durationMs: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#now() + durationMs);
+  }
+
+  remaining(): number {
+    const nowMs = this.#now();
+    this.#forget(nowMs);
+    return this.#pausedUntilMs > nowMs ? 0 : Math.max(0, this.#limit - (this.#starts.length - this.#first));
+  }
+
+  #forget(nowMs: number): void {
+    // After a step back of the clock, what lies further ahead than any wait was promised by the old clock.
+    if ((this.#starts.at(-1) ?? 0) > nowMs + WINDOW_MS) {
+      this.#starts = this.#starts.slice(this.#first).map((startMs) => Math.min(startMs, nowMs));
+      this.#first = 0;
+    }
+    while (this.#first < this.#starts.length && (this.#starts[this.#first] as number) + WINDOW_MS <= nowMs)
+      this.#first++;
+    if (this.#first > 1_024 && this.#first * 2 > this.#starts.length) {
+      this.#starts = this.#starts.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+
+  #insert(startMs: number): void {
+    let at = this.#starts.length;
+    while (at > this.#first && (this.#starts[at - 1] as number) > startMs) at--;
+    if (at === this.#starts.length) this.#starts.push(startMs);
+    else this.#starts.splice(at, 0, startMs);
+  }
+
+  #remove(startMs: number): void {
+    const at = this.#starts.lastIndexOf(startMs);
+    if (at >= this.#first) this.#starts.splice(at, 1);
+  }
+}

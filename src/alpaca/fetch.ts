@@ -1,0 +1,179 @@
+import type { Permit } from "../breaker/permit.ts";
+import type { SpanReference } from "../breaker/state.ts";
+import type { Config } from "../config/config.ts";
+import { AlpacaDisabledError, AlpacaThrottledError } from "../errors.ts";
+import { type Attempt, type AttemptResult, makeAttempt, type OutgoingRequest } from "./attempt.ts";
+import { WINDOW_MS } from "./budget.ts";
+import { type AlpacaHost, type AlpacaHosts, createAlpacaHosts } from "./host.ts";
+import { throttleMs } from "./outcome.ts";
+import { urlTemplate } from "./route.ts";
+import { sleep as realSleep, type Sleep } from "./sleep.ts";
+
+/** What createAlpacaFetch may be told; all but the configuration has a default. */
+export interface AlpacaFetchOptions {
+  readonly config: Config;
+  /** The fetch that makes the requests; the global one. */
+  readonly fetch?: typeof fetch;
+  /** Breakers and budgets to share; by default new ones, with their state in memory. */
+  readonly hosts?: AlpacaHosts;
+  /** Hears of every attempt. What it throws is dropped. */
+  readonly onAttempt?: (attempt: Attempt) => void;
+  /** Names the span of the next attempt, so that a state change can be linked to it. */
+  readonly newSpan?: () => SpanReference;
+  /** Clock in ms since the Unix epoch; Date.now. */
+  readonly now?: () => number;
+  /** From 0 up to 1, for jitter; Math.random. */
+  readonly random?: () => number;
+  readonly sleep?: Sleep;
+}
+
+const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
+const FIRST_RETRY_MS = 250;
+/** Pause after a 429 that does not say how long. */
+const DEFAULT_PAUSE_MS = 5_000;
+const CREDENTIAL_HEADERS = ["apca-api-key-id", "apca-api-secret-key"] as const;
+
+/**
+ * A drop-in for `fetch` that adds the credentials for the configured hosts only, and protects them: a circuit breaker
+ * and a request budget for each host, a timeout, retries of safe methods (never of POST), the body buffered. It
+ * answers as `fetch` would; a redirect is handed back, never followed. Other hosts are passed on without credentials.
+ *
+ * @throws {CircuitBreakerOpenError} while a circuit does not admit calls
+ * @throws {AlpacaThrottledError} when the budget has no place within 60 s
+ * @throws {AlpacaNetworkError | AlpacaTimeoutError} when no whole answer arrived
+ * @throws {AlpacaDisabledError} when Alpaca is switched off
+ */
+export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
+  const { config, now = () => Date.now(), random = Math.random, sleep = realSleep } = options;
+  const send = options.fetch ?? ((input, init) => fetch(input, init));
+  const hosts = options.hosts ?? createAlpacaHosts({ config, now });
+  const byOrigin = new Map([hosts.data, hosts.trading].map((host) => [host.origin, host]));
+  const { timeoutMs, maxRetries } = config.alpaca;
+
+  const alpacaFetch: typeof fetch = async (input, init) => {
+    const url = new URL(input instanceof Request ? input.url : input);
+    const host = byOrigin.get(url.origin);
+    const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined));
+    for (const name of CREDENTIAL_HEADERS) headers.delete(name);
+    if (!host) return send(input, { ...init, headers });
+    const request = outgoing(input, init, url, headers);
+    if (!config.alpaca.enabled) throw disabled(request.call, config.alpaca.because);
+    headers.set(CREDENTIAL_HEADERS[0], config.alpaca.credentials.key.reveal());
+    headers.set(CREDENTIAL_HEADERS[1], config.alpaca.credentials.secret.reveal());
+    const retries = SAFE_METHODS.has(request.method) ? maxRetries : 0;
+    for (let resendCount = 0; ; resendCount++) {
+      const result = await attempt(request, host, resendCount);
+      const waitMs = resendCount < retries ? retryWaitMs(result, resendCount) : null;
+      if (waitMs === null) {
+        if ("error" in result) throw result.error;
+        return result.response;
+      }
+      if (waitMs > 0) {
+        // A circuit that this failure opened has nothing to wait for.
+        host.breaker.check(request);
+        await sleep(waitMs, request.signal);
+      }
+    }
+  };
+
+  function outgoing(
+    input: Parameters<typeof fetch>[0],
+    init: RequestInit | undefined,
+    url: URL,
+    headers: Headers,
+  ): OutgoingRequest {
+    const method = (init?.method ?? (input instanceof Request ? input.method : "GET")).toUpperCase();
+    const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
+    const build = (attemptSignal: AbortSignal | null) => ({
+      ...init,
+      headers,
+      redirect: "manual" as const,
+      signal: attemptSignal,
+    });
+    return {
+      method,
+      url,
+      call: `${method} ${urlTemplate(url.pathname)}`,
+      signal,
+      send: (attemptSignal) => send(input, build(attemptSignal)),
+      validate: () => void new Request(input, build(null)),
+    };
+  }
+
+  async function attempt(request: OutgoingRequest, host: AlpacaHost, resendCount: number): Promise<AttemptResult> {
+    request.signal?.throwIfAborted();
+    host.breaker.check(request);
+    const span = options.newSpan?.();
+    const permit = await admit(request, host, span);
+    const startMs = now();
+    let result: AttemptResult | undefined;
+    try {
+      result = await makeAttempt(request, permit, timeoutMs);
+    } finally {
+      report(request, { resendCount, startMs, endMs: now(), span }, result);
+    }
+    if ("response" in result) heed(host, result.response);
+    return result;
+  }
+
+  /** Waits for a place in the budget; admission is asked again after it, since much may have happened meanwhile. */
+  async function admit(request: OutgoingRequest, host: AlpacaHost, span: SpanReference | undefined): Promise<Permit> {
+    const place = await host.budget.reserve();
+    if (!place.granted) throw new AlpacaThrottledError(request.call, place.waitMs, place.why);
+    try {
+      if (place.waitMs > 0) await sleep(place.waitMs, request.signal);
+      return await host.breaker.enter({ signal: request.signal, call: request.call, span });
+    } catch (error) {
+      place.giveBack();
+      throw error;
+    }
+  }
+
+  function report(
+    request: OutgoingRequest,
+    times: Pick<Attempt, "resendCount" | "startMs" | "endMs" | "span">,
+    result: AttemptResult | undefined,
+  ): void {
+    const response = result && "response" in result ? result.response : null;
+    try {
+      options.onAttempt?.({
+        method: request.method,
+        url: request.url,
+        ...times,
+        status: response?.status ?? null,
+        requestId: response?.headers.get("x-request-id") ?? null,
+        errorType: result ? result.errorType : "cancelled",
+      });
+    } catch {
+      // An observer cannot break a call.
+    }
+  }
+
+  /** Other programs share the account: what Alpaca says of its own count goes before ours. */
+  function heed(host: AlpacaHost, { status, headers }: Response): void {
+    if (status === 429) host.budget.pause(throttleMs(headers, now()) ?? DEFAULT_PAUSE_MS);
+    else if (headers.get("x-ratelimit-remaining") === "0") host.budget.pause(throttleMs(headers, now()) ?? 0);
+  }
+
+  /** Time until the next attempt in ms, 0 when the budget decides; null when this result is final. */
+  function retryWaitMs(result: AttemptResult, resendCount: number): number | null {
+    if (result.outcome === "success") return null;
+    const askedMs = "response" in result ? throttleMs(result.response.headers, now()) : null;
+    if (result.outcome === "throttled") return (askedMs ?? DEFAULT_PAUSE_MS) > WINDOW_MS ? null : 0;
+    const backoffMs = FIRST_RETRY_MS * 2 ** resendCount;
+    const jitteredMs = backoffMs / 2 + (random() * backoffMs) / 2;
+    const isAsked = "response" in result && result.response.headers.has("retry-after") && askedMs !== null;
+    const waitMs = isAsked ? Math.max(jitteredMs, askedMs) : jitteredMs;
+    return waitMs > WINDOW_MS ? null : waitMs;
+  }
+
+  return alpacaFetch;
+}
+
+function disabled(call: string, because: "switched_off" | "credentials_missing"): AlpacaDisabledError {
+  const why =
+    because === "switched_off"
+      ? "Alpaca is switched off by ALPACA_ENABLED=false"
+      : "Alpaca is disabled until ALPACA_API_KEY and ALPACA_API_SECRET are set";
+  return new AlpacaDisabledError(`Cannot call ${call}: ${why}`);
+}
