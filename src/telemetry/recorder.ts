@@ -1,5 +1,5 @@
 import type { SpanReference } from "../breaker/state.ts";
-import type { InstrumentName } from "../instruments.ts";
+import { INSTRUMENTS, type InstrumentName } from "../instruments.ts";
 
 export type Attributes = Readonly<Record<string, string | number | boolean>>;
 
@@ -50,12 +50,22 @@ const MOST_WAITING = 20_000;
 export class Recorder implements SignalSink {
   #sink: SignalSink | null = null;
   #waiting: ((sink: SignalSink) => void)[] = [];
+  /** Counts that wait, by the attributes they share: a million rejected calls are still one number. */
+  #counts = new Map<Attributes, Measurement>();
 
   span(span: SpanRecord): void {
     this.#record((sink) => sink.span(span));
   }
 
   measure(measurement: Measurement): void {
+    if (this.#sink === null && INSTRUMENTS[measurement.name].kind === "counter") {
+      const { name, value, attributes } = measurement;
+      const counted = this.#counts.get(attributes);
+      if (counted === undefined || counted.name === name) {
+        this.#counts.set(attributes, { name, attributes, value: value + (counted?.value ?? 0) });
+        return;
+      }
+    }
     this.#record((sink) => sink.measure(measurement));
   }
 
@@ -67,7 +77,9 @@ export class Recorder implements SignalSink {
   attach(sink: SignalSink): void {
     this.#sink = sink;
     for (const hand of this.#waiting) hand(sink);
+    for (const measurement of this.#counts.values()) sink.measure(measurement);
     this.#waiting = [];
+    this.#counts.clear();
   }
 
   #record(hand: (sink: SignalSink) => void): void {

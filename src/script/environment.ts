@@ -1,0 +1,63 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { parseEnv } from "node:util";
+import { ConfigError } from "../errors.ts";
+
+/** The toolkit's own folder, which relative paths and `.env` are resolved from: cron starts anywhere. */
+export const TOOLKIT_FOLDER = join(import.meta.dirname, "..", "..");
+
+/**
+ * Variables of the process, and of `.env` where the process has none or a blank one. What OTEL_* variables `.env` adds
+ * are set in the process too, since the OpenTelemetry SDK reads them there.
+ *
+ * @throws {ConfigError} for a `.env` that cannot be read, with the number of the line.
+ */
+export function readEnvironment(names: readonly string[]): Record<string, string | undefined> {
+  const file = readEnvFile(join(TOOLKIT_FOLDER, ".env"));
+  const env: Record<string, string | undefined> = {};
+  // By name: on Deno, a script may read these and no others.
+  for (const name of names) {
+    const own = process.env[name];
+    env[name] = own?.trim() ? own : (file[name] ?? own);
+    if (name.startsWith("OTEL_") && !own?.trim() && file[name]?.trim()) process.env[name] = file[name];
+  }
+  return env;
+}
+
+function readEnvFile(path: string): Record<string, string | undefined> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
+    const message = `cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}); make it readable or remove it`;
+    throw new ConfigError([{ variable: ".env", message }]);
+  }
+  checkLines(text);
+  return parseEnv(text);
+}
+
+const ASSIGNMENT = /^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=\s*(.*)$/;
+
+/** `parseEnv` drops what it does not understand, and keeps half of a quote: both would be found out much later. */
+function checkLines(text: string): void {
+  const problems: { variable: string; message: string }[] = [];
+  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  for (let at = 0; at < lines.length; at++) {
+    const line = lines[at] ?? "";
+    if (/^\s*(?:#.*)?$/.test(line)) continue;
+    const variable = `.env line ${at + 1}`;
+    const value = ASSIGNMENT.exec(line)?.[1];
+    if (value === undefined) {
+      problems.push({ variable, message: "expected NAME=value, a comment that begins with #, or nothing" });
+      continue;
+    }
+    const quote = /^["'`]/.exec(value)?.[0];
+    if (quote === undefined || value.indexOf(quote, 1) > 0) continue;
+    const end = lines.findIndex((later, index) => index > at && later.includes(quote));
+    if (end < 0) problems.push({ variable, message: `a quote ${quote} is opened and never closed` });
+    else at = end;
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+}
