@@ -1,4 +1,3 @@
-import { CircuitState as CockatielState } from "cockatiel";
 import { BreakwaterError, CircuitBreakerOpenError, EXIT, type RejectingState } from "../errors.ts";
 import { afterwards, type BreakerCell, type Change, type MaybePromise, MemoryCell } from "./cell.ts";
 import { Listeners } from "./listeners.ts";
@@ -14,7 +13,7 @@ import {
   stateAt,
   type Transition,
 } from "./state.ts";
-import { WindowBreaker } from "./strategy.ts";
+import { COCKATIEL_CLOSED, COCKATIEL_HALF_OPEN, WindowBreaker } from "./strategy.ts";
 
 /** What a caller may say of the call that it wants to make. */
 export interface CallOptions {
@@ -203,14 +202,14 @@ export class CircuitBreaker {
     this.#outcomes.tell(settlement.kind);
     const record = this.#cell.peek();
     const isClosed = record.automatic.state === "closed" && record.hold === null;
-    if (isClosed && settlement.kind === "success") this.#window?.success(CockatielState.Closed);
+    if (isClosed && settlement.kind === "success") this.#window?.success(COCKATIEL_CLOSED);
     const isHealthy = isClosed && record.automatic.state === "closed" && record.automatic.failures === 0;
     if (ticket.probeId === null && (settlement.kind === "ignored" || (settlement.kind === "success" && isHealthy))) {
       return;
     }
     const outcome =
       settlement.kind === "failure"
-        ? { ...settlement, opens: this.#window?.failure(CockatielState.Closed) ?? ("by_count" as const) }
+        ? { ...settlement, opens: this.#window?.failure(COCKATIEL_CLOSED) ?? ("by_count" as const) }
         : settlement;
     const cause = settlement.kind === "failure" ? settlement.cause : undefined;
     return this.#update(
@@ -267,7 +266,7 @@ export class CircuitBreaker {
       if (transition.to === "open") this.#cause = transition.cause;
       if (transition.to === "closed") {
         this.#cause = undefined;
-        this.#window?.success(CockatielState.HalfOpen);
+        this.#window?.success(COCKATIEL_HALF_OPEN);
       }
       this.#transitions.tell(transition);
     }

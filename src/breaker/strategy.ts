@@ -1,10 +1,12 @@
-import {
-  CircuitState as CockatielState,
-  ConsecutiveBreaker,
-  ExponentialBackoff,
-  type IBreaker,
-  noJitterGenerator,
-} from "cockatiel";
+import type { CircuitState as CockatielState, IBreaker } from "cockatiel";
+// By file: cockatiel's index loads 25 modules more, a tenth of a script's start-up under tsx.
+import { ExponentialBackoff } from "cockatiel/dist/backoff/ExponentialBackoff.js";
+import { noJitterGenerator } from "cockatiel/dist/backoff/ExponentialBackoffGenerators.js";
+import { ConsecutiveBreaker } from "cockatiel/dist/breaker/ConsecutiveBreaker.js";
+
+/** cockatiel's names for the states that a strategy hears of; the compiler compares them with its enum. */
+export const COCKATIEL_CLOSED: CockatielState.Closed = 0;
+export const COCKATIEL_HALF_OPEN: CockatielState.HalfOpen = 2;
 
 /** Longest run of failed probes that still lengthens the cooldown: beyond it the cap has long been reached. */
 const MAX_STEPS = 32;
@@ -59,13 +61,13 @@ export class WindowBreaker implements IBreaker {
   }
 
   success(state: CockatielState): void {
-    if (state === CockatielState.HalfOpen) this.#buckets = [];
+    if (state === COCKATIEL_HALF_OPEN) this.#buckets = [];
     else this.#current().successes++;
   }
 
   failure(state: CockatielState): boolean {
     this.#current().failures++;
-    if (state !== CockatielState.Closed) return true;
+    if (state !== COCKATIEL_CLOSED) return true;
     let calls = 0;
     let failures = 0;
     for (const bucket of this.#recent()) {

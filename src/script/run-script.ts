@@ -1,18 +1,10 @@
-import process from "node:process";
-import { type AlpacaClient, createAlpacaClient } from "../alpaca/client.ts";
-import { createAlpacaFetch } from "../alpaca/fetch.ts";
-import { createAlpacaHosts } from "../alpaca/host.ts";
+import * as nodeModule from "node:module";
+import type { AlpacaClient } from "../alpaca/client.ts";
 import type { CircuitBreaker } from "../breaker/circuit-breaker.ts";
 import type { Config, ConfigWarning } from "../config/config.ts";
-import { parseConfig } from "../config/parse.ts";
-import { ALIASES, VARIABLE_NAMES } from "../config/variables.ts";
-import { AlpacaDisabledError, ConfigError, EXIT, exitCodeOf, InterruptedError, UsageError } from "../errors.ts";
-import { readEnvironment } from "./environment.ts";
-import { type Args, describeFlags, type Flags, parseFlags } from "./flags.ts";
-import { type Log, StderrLog } from "./log.ts";
+import type { Args, Flags } from "./flags.ts";
+import type { Log } from "./log.ts";
 import type * as Output from "./output.ts";
-import { type ScriptOutcome, ScriptTelemetry } from "./telemetry.ts";
-import { ExitRequest, Watchman } from "./watchman.ts";
 
 /** What a script's body gets. */
 export interface ScriptContext<F extends Flags = Flags> {
@@ -51,148 +43,15 @@ export interface ScriptDefinition<F extends Flags = Flags> {
   readonly render?: (result: any, output: typeof Output) => string;
 }
 
-/** Time that an interrupted body has to put things in order. */
-const GRACE_MS = 2_000;
-/** The first request is on its way by then. */
-const LOAD_AFTER_MS = 10;
-
 /**
  * Runs a script from the environment to the exit code, and ends the process: flags, configuration, breakers, telemetry,
  * signals, output and a bounded delivery on every way out.
  */
 export async function runScript<const F extends Flags>(definition: ScriptDefinition<F>): Promise<never> {
   const startMs = Date.now();
-  const log = new StderrLog("info");
-  const watchman = new Watchman();
-  let args: ReturnType<typeof parseFlags>;
-  let config: Config;
-  let warnings: ConfigWarning[];
-  let telemetry: ScriptTelemetry;
-  try {
-    args = parseFlags(definition, process.argv.slice(2));
-    if (args.help) {
-      const { writeResult } = await import("./output.ts");
-      await writeResult(describeFlags(definition));
-      return watchman.exit(EXIT.done);
-    }
-    definition.check?.(args as unknown as Args<F>);
-  } catch (error) {
-    log.error(error instanceof UsageError ? error.message : describe(error));
-    return watchman.exit(exitCodeOf(error));
-  }
-  try {
-    const env = readEnvironment([...VARIABLE_NAMES, ...Object.values(ALIASES).flat(), "TRACEPARENT"]);
-    ({ config, warnings, telemetry } = configure(definition.name, startMs, env));
-  } catch (error) {
-    log.error(describe(error));
-    const partial = error instanceof ConfigError ? telemetryDespite(definition.name, startMs) : null;
-    await partial?.end("failure", exitCodeOf(error));
-    return watchman.exit(exitCodeOf(error));
-  }
-  log.setLevel(args.quiet && config.logLevel !== "error" ? "warn" : config.logLevel);
-  telemetry.start(config.alpaca, warnings);
-  for (const { variable, message } of warnings) log.warn(`${variable} ${message}`);
-
-  const hosts = createAlpacaHosts({ config });
-  for (const host of new Set([hosts.trading, hosts.data])) telemetry.watch(host.breaker);
-  const { signal } = watchman;
-  const wired = {
-    config,
-    hosts,
-    newSpan: () => telemetry.newSpan(),
-    onAttempt: telemetry.attempt.bind(telemetry),
-  };
-  const failures: Error[] = [];
-  let requested: number | null = null;
-  const finish = async (outcome: ScriptOutcome, result?: { value: unknown }): Promise<never> => {
-    log.progress("");
-    if (result) await print(definition, args.json, result.value);
-    for (const failure of failures) log.error(describe(failure));
-    const exitCode = requested ?? (failures.length === 0 ? EXIT.done : exitCodeOf(new AggregateError(failures)));
-    for (const host of new Set([hosts.trading, hosts.data])) telemetry.budget(host.breaker, host.budget.remaining());
-    await deliver(telemetry, config, log, outcome, exitCode);
-    return watchman.exit(exitCode);
-  };
-
-  if (!config.alpaca.enabled && definition.alpaca !== "optional") {
-    if (config.alpaca.because === "switched_off") {
-      log.info(`${definition.name}: skipped, Alpaca is switched off by ALPACA_ENABLED=false`);
-      return finish("skipped", args.json ? { value: { skipped: true } } : undefined);
-    }
-    const why = "Alpaca is disabled until ALPACA_API_KEY and ALPACA_API_SECRET are set";
-    failures.push(new AlpacaDisabledError(`Cannot run ${definition.name}: ${why}`));
-    return finish("failure");
-  }
-
-  const context: ScriptContext<F> = {
-    config,
-    warnings,
-    alpaca: Object.assign(createAlpacaClient({ ...wired, signal }), { fetch: createAlpacaFetch(wired) }),
-    breakers: { trading: hosts.trading.breaker, data: hosts.data.breaker },
-    log,
-    signal,
-    progress: (text) => log.progress(text),
-    args: args as unknown as ScriptContext<F>["args"],
-    fail: (error) => failures.push(error),
-  };
-  const loading = setTimeout(() => telemetry.load(), LOAD_AFTER_MS);
-  let result: { value: unknown } | undefined;
-  try {
-    result = { value: await watchman.guard(async () => definition.run(context), GRACE_MS) };
-  } catch (error) {
-    if (error instanceof ExitRequest) requested = error.status;
-    // An error that the interruption caused says nothing of its own.
-    else if (!(watchman.interruption && isAbort(error, signal))) failures.push(error as Error);
-  }
-  clearTimeout(loading);
-  if (watchman.interruption) {
-    failures.unshift(watchman.interruption);
-    return finish("interrupted");
-  }
-  return finish(failures.length === 0 && !requested ? "success" : "failure", result);
-}
-
-function configure(name: string, startMs: number, env: Record<string, string | undefined>) {
-  const { config, warnings } = parseConfig(env);
-  return { config, warnings, telemetry: new ScriptTelemetry(name, startMs, config.telemetry, env.TRACEPARENT) };
-}
-
-/** A configuration that is wrong elsewhere can still report that it is: a dashboard should not have to guess. */
-function telemetryDespite(name: string, startMs: number): ScriptTelemetry | null {
-  try {
-    const env = readEnvironment([...VARIABLE_NAMES.filter((variable) => variable.startsWith("OTEL_")), "TRACEPARENT"]);
-    const { telemetry } = configure(name, startMs, env);
-    telemetry.start({ enabled: false, environment: "custom" }, []);
-    return telemetry;
-  } catch {
-    return null;
-  }
-}
-
-async function print(definition: Pick<ScriptDefinition, "render">, isJson: boolean, value: unknown): Promise<void> {
-  const output = await import("./output.ts");
-  const { render = output.render } = definition;
-  await output.writeResult(isJson ? output.toJson(value) : render(value, output));
-}
-
-async function deliver(
-  telemetry: ScriptTelemetry,
-  config: Config,
-  log: Log,
-  outcome: ScriptOutcome,
-  exitCode: number,
-): Promise<void> {
-  const undelivered = await telemetry.end(outcome, exitCode);
-  if (undelivered.length === 0) return;
-  const lost = undelivered.map(({ signal, items, reason }) => `${items} ${signal} (${reason})`).join(", ");
-  const isNamed = undelivered.some(({ signal }) => config.telemetry.signals[signal].endpoint !== null);
-  log[isNamed ? "warn" : "debug"](`the collector did not take ${lost}`);
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return error === signal.reason || error instanceof InterruptedError || (error as Error)?.name === "AbortError";
+  // What is imported from here on is compiled once a machine, not once a run: on node that is a third of the start-up.
+  // Deno caches by itself and does not know it.
+  nodeModule.enableCompileCache?.();
+  const { run } = await import("./harness.ts");
+  return run(definition, startMs);
 }

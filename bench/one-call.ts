@@ -1,0 +1,7 @@
+import { runScript } from "../src/script/run-script.ts";
+
+await runScript({
+  name: "one-call",
+  description: "Makes one call, as the smallest useful script does.",
+  run: async ({ alpaca }) => (await alpaca.getClock()).is_open,
+});
