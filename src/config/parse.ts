@@ -62,11 +62,13 @@ function parseTelemetry(variables: Variables, warnings: ConfigWarning[]): Teleme
       endpoint: variables[`OTEL_EXPORTER_OTLP_${upper}_ENDPOINT`] ?? base,
     };
   };
+  const resourceAttributes = parseResourceAttributes(variables.OTEL_RESOURCE_ATTRIBUTES, warnings);
   return {
     disabled: variables.OTEL_SDK_DISABLED,
-    serviceName: variables.OTEL_SERVICE_NAME,
-    resourceAttributes: parseResourceAttributes(variables.OTEL_RESOURCE_ATTRIBUTES, warnings),
+    serviceName: variables.OTEL_SERVICE_NAME ?? resourceAttributes["service.name"] ?? "breakwater",
+    resourceAttributes,
     signals: { traces: signal("traces"), metrics: signal("metrics"), logs: signal("logs") },
+    temporality: variables.OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE,
     exportTimeoutMs: Math.min(variables.OTEL_EXPORTER_OTLP_TIMEOUT ?? 1_000, 1_000),
   };
 }

@@ -108,7 +108,7 @@ export const VARIABLES = v.object({
     ),
     "false",
   ),
-  OTEL_SERVICE_NAME: v.optional(v.string(), "breakwater"),
+  OTEL_SERVICE_NAME: v.optional(v.string()),
   OTEL_RESOURCE_ATTRIBUTES: v.optional(v.string()),
   OTEL_EXPORTER_OTLP_ENDPOINT: v.optional(otlpUrl),
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: v.optional(otlpUrl),

@@ -133,6 +133,8 @@ async function print(definition: Pick<ScriptDefinition, "render">, isJson: boole
   await output.writeResult(isJson ? output.toJson(value) : render(value, output));
 }
 
+const ITEMS = { traces: "spans", metrics: "data points", logs: "log records" } as const;
+
 async function deliver(
   telemetry: ScriptTelemetry,
   config: Config,
@@ -142,9 +144,9 @@ async function deliver(
 ): Promise<void> {
   const undelivered = await telemetry.end(outcome, exitCode);
   if (undelivered.length === 0) return;
-  const lost = undelivered.map(({ signal, items, reason }) => `${items} ${signal} (${reason})`).join(", ");
+  const lost = undelivered.map(({ signal, items, reason }) => `${items} ${ITEMS[signal]} (${reason})`).join(", ");
   const isNamed = undelivered.some(({ signal }) => config.telemetry.signals[signal].endpoint !== null);
-  log[isNamed ? "warn" : "debug"](`the collector did not take ${lost}`);
+  log[isNamed ? "warn" : "debug"](`the OpenTelemetry collector did not take ${lost}; check OTEL_EXPORTER_OTLP_ENDPOINT`);
 }
 
 function describe(error: unknown): string {
