@@ -58,7 +58,7 @@ export type SignalName = "traces" | "metrics" | "logs";
 export interface SignalConfig {
   readonly enabled: boolean;
   readonly protocol: OtlpProtocol;
-  /** Null when no endpoint is set, and OTLP's default is tried once. */
+  /** Whole URL of the signal; null when none is set, and OTLP's default is tried once. */
   readonly endpoint: string | null;
 }
 

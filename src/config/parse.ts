@@ -56,10 +56,12 @@ function parseTelemetry(variables: Variables, warnings: ConfigWarning[]): Teleme
   const base = variables.OTEL_EXPORTER_OTLP_ENDPOINT ?? null;
   const signal = (name: SignalName): SignalConfig => {
     const upper = name.toUpperCase() as Uppercase<SignalName>;
+    const protocol = variables[`OTEL_EXPORTER_OTLP_${upper}_PROTOCOL`] ?? variables.OTEL_EXPORTER_OTLP_PROTOCOL;
+    const common = base !== null && protocol !== "grpc" ? `${base.replace(/\/+$/, "")}/v1/${name}` : base;
     return {
       enabled: variables[`OTEL_${upper}_EXPORTER`],
-      protocol: variables[`OTEL_EXPORTER_OTLP_${upper}_PROTOCOL`] ?? variables.OTEL_EXPORTER_OTLP_PROTOCOL,
-      endpoint: variables[`OTEL_EXPORTER_OTLP_${upper}_ENDPOINT`] ?? base,
+      protocol,
+      endpoint: variables[`OTEL_EXPORTER_OTLP_${upper}_ENDPOINT`] ?? common,
     };
   };
   const resourceAttributes = parseResourceAttributes(variables.OTEL_RESOURCE_ATTRIBUTES, warnings);

@@ -135,7 +135,7 @@ export function metricPointsOf(request: Json): MetricPoint[] {
 export function logsOf(request: Json): LogRecord[] {
   return itemsOf(request, "resourceLogs", "scopeLogs", "logRecords").map(({ item, origin }) => ({
     eventName: text(item.eventName),
-    body: valueOf(item.body),
+    body: attributeValueOf(item.body),
     severityNumber: number(item.severityNumber),
     severityText: text(item.severityText),
     attributes: attributesOf(item.attributes),
@@ -161,16 +161,16 @@ function itemsOf(request: Json, byResource: string, byScope: string, items: stri
 }
 
 function attributesOf(value: unknown): Attributes {
-  return Object.fromEntries(list(value).map((pair) => [text(pair.key), valueOf(pair.value)]));
+  return Object.fromEntries(list(value).map((pair) => [text(pair.key), attributeValueOf(pair.value)]));
 }
 
-function valueOf(value: unknown): AttributeValue {
+function attributeValueOf(value: unknown): AttributeValue {
   const { stringValue, boolValue, intValue, doubleValue, arrayValue, kvlistValue, bytesValue } = object(value);
   if (stringValue !== undefined) return text(stringValue);
   if (boolValue !== undefined) return boolValue === true;
   if (intValue !== undefined) return Number.isSafeInteger(Number(intValue)) ? Number(intValue) : String(intValue);
   if (doubleValue !== undefined) return number(doubleValue);
-  if (arrayValue !== undefined) return list(object(arrayValue).values).map(valueOf);
+  if (arrayValue !== undefined) return list(object(arrayValue).values).map(attributeValueOf);
   if (kvlistValue !== undefined) return attributesOf(object(kvlistValue).values);
   return bytesValue === undefined ? null : text(bytesValue);
 }

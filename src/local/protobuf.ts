@@ -48,7 +48,8 @@ export function decodeMessage(bytes: Uint8Array, message: Message): Record<strin
     if (field === undefined) continue;
     const [name, type] = field;
     if (isRepeated(type)) {
-      const values = (decoded[name] ??= []) as unknown[];
+      const values = (decoded[name] ?? []) as unknown[];
+      decoded[name] = values;
       values.push(...readRepeated(value, type[0]));
     } else {
       decoded[name] = readSingle(value, type);

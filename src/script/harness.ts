@@ -48,6 +48,7 @@ export async function run<const F extends Flags>(definition: ScriptDefinition<F>
     return watchman.exit(exitCodeOf(error));
   }
   log.setLevel(args.quiet && config.logLevel !== "error" ? "warn" : config.logLevel);
+  if (definition.alpaca === "none") warnings = warnings.filter(({ area }) => area !== "alpaca");
   telemetry.start(config.alpaca, warnings);
   for (const { variable, message } of warnings) log.warn(`${variable} ${message}`);
 
@@ -72,7 +73,7 @@ export async function run<const F extends Flags>(definition: ScriptDefinition<F>
     return watchman.exit(exitCode);
   };
 
-  if (!config.alpaca.enabled && definition.alpaca !== "optional") {
+  if (!config.alpaca.enabled && (definition.alpaca ?? "required") === "required") {
     if (config.alpaca.because === "switched_off") {
       log.info(`${definition.name}: skipped, Alpaca is switched off by ALPACA_ENABLED=false`);
       return finish("skipped", args.json ? { value: { skipped: true } } : undefined);
@@ -146,7 +147,9 @@ async function deliver(
   if (undelivered.length === 0) return;
   const lost = undelivered.map(({ signal, items, reason }) => `${items} ${ITEMS[signal]} (${reason})`).join(", ");
   const isNamed = undelivered.some(({ signal }) => config.telemetry.signals[signal].endpoint !== null);
-  log[isNamed ? "warn" : "debug"](`the OpenTelemetry collector did not take ${lost}; check OTEL_EXPORTER_OTLP_ENDPOINT`);
+  log[isNamed ? "warn" : "debug"](
+    `the OpenTelemetry collector did not take ${lost}; check OTEL_EXPORTER_OTLP_ENDPOINT`,
+  );
 }
 
 function describe(error: unknown): string {

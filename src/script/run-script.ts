@@ -32,8 +32,8 @@ export interface ScriptDefinition<F extends Flags = Flags> {
   readonly options?: F;
   /** Words beside the flags, for the help, such as `<command> [name]`; without it there may be none. */
   readonly positionals?: string;
-  /** `required`, the default: without Alpaca the script does not run. */
-  readonly alpaca?: "required" | "optional";
+  /** `required`, the default: without Alpaca the script does not run. `none`: it hears no warnings about it either. */
+  readonly alpaca?: "required" | "optional" | "none";
   /** Checks flags before anything else happens. @throws {UsageError} */
   readonly check?: (args: Args<F>) => void;
   /** Returns the result: printed as JSON with `--json`, and for a person by `render` or as a table. */

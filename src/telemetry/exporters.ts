@@ -24,11 +24,15 @@ export async function openExporter<S extends SignalName>(
   if (!enabled) return null;
   // A default endpoint that nobody named is tried once.
   const timeoutMillis = endpoint === null ? Math.min(ONE_TRY_MS, config.exportTimeoutMs) : config.exportTimeoutMs;
-  const exporter = (await LOADERS[signal][protocol]({ timeoutMillis, temporality: config.temporality })) as Of<S>;
+  const exporter = (await LOADERS[signal][protocol]({
+    timeoutMillis,
+    temporality: config.temporality,
+    ...(endpoint !== null && { url: endpoint }),
+  })) as Of<S>;
   return watch(signal, exporter, delivery);
 }
 
-type Options = { timeoutMillis: number; temporality: TelemetryConfig["temporality"] };
+type Options = { timeoutMillis: number; url?: string; temporality: TelemetryConfig["temporality"] };
 type Loader = (options: Options) => Promise<SpanExporter | PushMetricExporter | LogRecordExporter>;
 
 // Only the protocol in use is loaded: gRPC alone takes longer than all the rest.
