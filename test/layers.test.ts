@@ -121,6 +121,6 @@ test("what is loaded before the first request stays small", () => {
       load(resolve(file, match[1] ?? ""));
     }
   };
-  load("scripts/status.ts");
+  load("src/script/harness.ts");
   assert.ok(seen.size <= 34, `${seen.size} modules: ${[...seen].join(" ")}`);
 });

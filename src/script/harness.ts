@@ -7,6 +7,7 @@ import { parseConfig } from "../config/parse.ts";
 import { ALIASES, VARIABLE_NAMES } from "../config/variables.ts";
 import { AlpacaDisabledError, ConfigError, EXIT, exitCodeOf, InterruptedError, UsageError } from "../errors.ts";
 import { readEnvironment } from "./environment.ts";
+import { afterFirstRequest } from "./first-request.ts";
 import { type Args, describeFlags, type Flags, parseFlags } from "./flags.ts";
 import { type Log, StderrLog } from "./log.ts";
 import type { ScriptContext, ScriptDefinition } from "./run-script.ts";
@@ -15,8 +16,6 @@ import { ExitRequest, Watchman } from "./watchman.ts";
 
 /** Time that an interrupted body has to put things in order. */
 const GRACE_MS = 2_000;
-/** The first request is on its way by then. */
-const LOAD_AFTER_MS = 10;
 
 /** What runScript promises, as soon as its modules are there. */
 export async function run<const F extends Flags>(definition: ScriptDefinition<F>, startMs: number): Promise<never> {
@@ -94,7 +93,7 @@ export async function run<const F extends Flags>(definition: ScriptDefinition<F>
     args: args as unknown as ScriptContext<F>["args"],
     fail: (error) => failures.push(error),
   };
-  const loading = setTimeout(() => telemetry.load(), LOAD_AFTER_MS);
+  const stopWaiting = afterFirstRequest(() => telemetry.load());
   let result: { value: unknown } | undefined;
   try {
     result = { value: await watchman.guard(async () => definition.run(context), GRACE_MS) };
@@ -103,7 +102,7 @@ export async function run<const F extends Flags>(definition: ScriptDefinition<F>
     // An error that the interruption caused says nothing of its own.
     else if (!(watchman.interruption && isAbort(error, signal))) failures.push(error as Error);
   }
-  clearTimeout(loading);
+  stopWaiting();
   if (watchman.interruption) {
     failures.unshift(watchman.interruption);
     return finish("interrupted");
