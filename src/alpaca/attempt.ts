@@ -53,6 +53,8 @@ export async function makeAttempt(request: OutgoingRequest, permit: Permit, time
   }, timeoutMs);
   signal?.addEventListener("abort", cancel, { once: true });
   try {
+    // Between admission and here the listener was not there yet.
+    signal?.throwIfAborted();
     const buffered = await bufferBody(await request.send(controller.signal));
     return await judge(request, buffered, permit);
   } catch (error) {
@@ -80,7 +82,7 @@ export async function makeAttempt(request: OutgoingRequest, permit: Permit, time
 async function judge(request: OutgoingRequest, buffered: BufferedResponse, permit: Permit): Promise<AttemptResult> {
   const { response } = buffered;
   const { status } = response;
-  const isGood = !isJsonDue(request.method, status, request.url.pathname) || buffered.isJson();
+  const isGood = !isJsonDue(request.method, status, request.url.pathname, buffered.isEmpty) || buffered.isJson();
   const outcome = classifyResponse(status, isGood);
   if (outcome === "success") await permit.succeed();
   else if (outcome === "throttled") await permit.ignore();

@@ -1,6 +1,9 @@
 /** Span of the sliding window, and the longest wait for a place in it. */
 export const WINDOW_MS = 60_000;
 
+/** Why there is no place: Alpaca itself said so. */
+export const THROTTLED = "Alpaca throttles this account";
+
 /** A place in the budget, or the time until there is one when that is too long to wait. */
 export type Reservation =
   | { readonly granted: true; readonly waitMs: number; giveBack(): void }
@@ -12,6 +15,8 @@ export interface RequestBudget {
   reserve(): Reservation | Promise<Reservation>;
   /** No request starts within the next `durationMs`: Alpaca said so. */
   pause(durationMs: number): void;
+  /** Time until the pause is over, in ms; 0 without one. A place that was reserved before it has to wait for it too. */
+  pausedMs(): number;
   /** Requests that may still start now. */
   remaining(): number;
 }
@@ -19,7 +24,10 @@ export interface RequestBudget {
 /** A budget of this process: never more than `limit` requests start within any 60 s. */
 export class MemoryBudget implements RequestBudget {
   readonly #limit: number;
-  readonly #now: () => number;
+  readonly #clock: () => number;
+  /** By how much the clock has been set back so far: `#now` stands still instead, and waits keep their length. */
+  #setBackMs = 0;
+  #latestMs = 0;
   /** Start times, past and promised, in order; those before `#first` are too old to matter. */
   #starts: number[] = [];
   #first = 0;
@@ -27,7 +35,7 @@ export class MemoryBudget implements RequestBudget {
 
   constructor(limit: number, now: () => number = () => Date.now()) {
     this.#limit = limit;
-    this.#now = now;
+    this.#clock = now;
   }
 
   reserve(): Reservation {
@@ -39,9 +47,7 @@ export class MemoryBudget implements RequestBudget {
     const waitMs = freeAtMs - nowMs;
     if (waitMs > WINDOW_MS) {
       const why =
-        this.#pausedUntilMs === freeAtMs
-          ? "Alpaca throttles this account"
-          : `the budget of ${this.#limit} requests a minute is used up`;
+        this.#pausedUntilMs === freeAtMs ? THROTTLED : `the budget of ${this.#limit} requests a minute is used up`;
       return { granted: false, waitMs, why };
     }
     this.#insert(freeAtMs);
@@ -52,18 +58,24 @@ export class MemoryBudget implements RequestBudget {
     this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#now() + durationMs);
   }
 
+  pausedMs(): number {
+    return Math.max(0, this.#pausedUntilMs - this.#now());
+  }
+
   remaining(): number {
     const nowMs = this.#now();
     this.#forget(nowMs);
     return this.#pausedUntilMs > nowMs ? 0 : Math.max(0, this.#limit - (this.#starts.length - this.#first));
   }
 
+  #now(): number {
+    const nowMs = this.#clock();
+    this.#setBackMs = Math.max(this.#setBackMs, this.#latestMs - nowMs);
+    this.#latestMs = nowMs + this.#setBackMs;
+    return this.#latestMs;
+  }
+
   #forget(nowMs: number): void {
-    // After a step back of the clock, what lies further ahead than any wait was promised by the old clock.
-    if ((this.#starts.at(-1) ?? 0) > nowMs + WINDOW_MS) {
-      this.#starts = this.#starts.slice(this.#first).map((startMs) => Math.min(startMs, nowMs));
-      this.#first = 0;
-    }
     while (this.#first < this.#starts.length && (this.#starts[this.#first] as number) + WINDOW_MS <= nowMs)
       this.#first++;
     if (this.#first > 1_024 && this.#first * 2 > this.#starts.length) {

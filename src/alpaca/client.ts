@@ -43,6 +43,8 @@ export interface AlpacaClient {
  */
 export function createAlpacaClient(options: AlpacaFetchOptions & { signal?: AbortSignal }): AlpacaClient {
   const alpacaFetch = createAlpacaFetch(options);
+  const { alpaca } = options.config;
+  const secrets = alpaca.enabled ? [alpaca.credentials.key.reveal(), alpaca.credentials.secret.reveal()] : [];
   // Reading and checking answers is loaded while the first request is on its way.
   const call = async <K extends keyof typeof Schemas>(
     method: string,
@@ -55,13 +57,13 @@ export function createAlpacaClient(options: AlpacaFetchOptions & { signal?: Abor
     }: { query?: Query; signal?: AbortSignal | undefined; isList?: boolean } = {},
     // biome-ignore lint/suspicious/noExplicitAny: the schema's name decides, and the interface above says so
   ): Promise<any> => {
-    const url = new URL(`${options.config.alpaca.baseUrl}${path}`);
+    const url = new URL(`${alpaca.baseUrl}${path}`);
     for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(name, value);
     const sent = alpacaFetch(url, signal ? { method, signal } : { method });
     // Its failure is dealt with below, and must not count as unhandled while the module loads.
     sent.catch(() => {});
     const { readAnswer } = await import("./request.ts");
-    return readAnswer(await sent, { method, url, schema, isList: isList ?? false });
+    return readAnswer(await sent, { method, url, schema, isList: isList ?? false, secrets });
   };
   const withSignal = (settings: CallSettings | undefined) => (settings?.signal ? { signal: settings.signal } : {});
 
@@ -73,7 +75,6 @@ export function createAlpacaClient(options: AlpacaFetchOptions & { signal?: Abor
     getPositions: (settings) => call("GET", "/v2/positions", "Position", { isList: true, ...withSignal(settings) }),
     getOrders: async (query = {}, settings) => {
       const { status = "open", symbols, side, nested, after, until, pageSize = 500 } = query;
-      const untilMs = until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until);
       const orders: Schemas.Order[] = [];
       // An id tells apart what was submitted at the same moment, and must not be combined with `after` and `until`.
       let from: Query = { after, until };
@@ -91,17 +92,30 @@ export function createAlpacaClient(options: AlpacaFetchOptions & { signal?: Abor
           isList: true,
           ...withSignal(settings),
         });
-        for (const order of page) if (!(Date.parse(order.submitted_at ?? "") >= untilMs)) orders.push(order);
+        for (const order of page) if (!isFrom(until, order)) orders.push(order);
         const last = page.at(-1);
-        if (last === undefined || page.length < pageSize || Date.parse(last.submitted_at ?? "") >= untilMs)
-          return orders;
+        if (last === undefined || page.length < pageSize || isFrom(until, last)) return orders;
         from = { after_order_id: last.id };
       }
     },
-    getOrder: (orderId, settings) => call("GET", `/v2/orders/${segment(orderId)}`, "Order", withSignal(settings)),
-    cancelOrder: (orderId, settings) => call("DELETE", `/v2/orders/${segment(orderId)}`, null, withSignal(settings)),
+    getOrder: async (orderId, settings) => call("GET", `/v2/orders/${segment(orderId)}`, "Order", withSignal(settings)),
+    cancelOrder: async (orderId, settings) =>
+      call("DELETE", `/v2/orders/${segment(orderId)}`, null, withSignal(settings)),
   };
   return client;
+}
+
+/** Whether an order was submitted at `until` or later; what has no time that can be read was not. */
+function isFrom(until: string | undefined, { submitted_at }: Schemas.Order): boolean {
+  if (until === undefined || !submitted_at) return false;
+  const [at, end] = [timeOf(submitted_at), timeOf(until)];
+  return at.seconds === end.seconds ? at.fraction >= end.fraction : at.seconds > end.seconds;
+}
+
+// Alpaca's times have nanoseconds, and a Date would drop them.
+function timeOf(text: string): { seconds: number; fraction: string } {
+  const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
+  return { seconds: Date.parse(text.replace(/\.\d+/, "")), fraction: fraction.padEnd(9, "0") };
 }
 
 function segment(id: string): string {

@@ -3,9 +3,9 @@ import type { SpanReference } from "../breaker/state.ts";
 import type { Config } from "../config/config.ts";
 import { AlpacaDisabledError, AlpacaThrottledError } from "../errors.ts";
 import { type Attempt, type AttemptResult, makeAttempt, type OutgoingRequest } from "./attempt.ts";
-import { WINDOW_MS } from "./budget.ts";
+import { THROTTLED, WINDOW_MS } from "./budget.ts";
 import { type AlpacaHost, type AlpacaHosts, createAlpacaHosts } from "./host.ts";
-import { throttleMs } from "./outcome.ts";
+import { retryAfterMs, throttleMs } from "./outcome.ts";
 import { urlTemplate } from "./route.ts";
 import { sleep as realSleep, type Sleep } from "./sleep.ts";
 
@@ -83,7 +83,11 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
     headers: Headers,
   ): OutgoingRequest {
     const method = (init?.method ?? (input instanceof Request ? input.method : "GET")).toUpperCase();
-    const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined);
+    // A null in `init` takes the Request's own signal away, as in fetch.
+    const inherited = input instanceof Request ? input.signal : undefined;
+    const signal = init?.signal === undefined ? inherited : (init.signal ?? undefined);
+    const body = init?.body ?? (input instanceof Request ? input.body : null);
+    const isSpent = body instanceof ReadableStream && (body.locked || (input instanceof Request && input.bodyUsed));
     const build = (attemptSignal: AbortSignal | null) => ({
       ...init,
       headers,
@@ -96,7 +100,12 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
       call: `${method} ${urlTemplate(url.pathname)}`,
       signal,
       send: (attemptSignal) => send(input, build(attemptSignal)),
-      validate: () => void new Request(input, build(null)),
+      validate: () => {
+        if (isSpent) throw new TypeError("the body was read before");
+        // By now the body has been read: an empty one of its kind stands in for it.
+        const standIn = body === null ? null : init?.body instanceof ReadableStream ? new ReadableStream() : "";
+        void new Request(url, { ...build(null), method, body: standIn });
+      },
     };
   }
 
@@ -118,14 +127,22 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
 
   /** Waits for a place in the budget; admission is asked again after it, since much may have happened meanwhile. */
   async function admit(request: OutgoingRequest, host: AlpacaHost, span: SpanReference | undefined): Promise<Permit> {
-    const place = await host.budget.reserve();
-    if (!place.granted) throw new AlpacaThrottledError(request.call, place.waitMs, place.why);
-    try {
-      if (place.waitMs > 0) await sleep(place.waitMs, request.signal);
-      return await host.breaker.enter({ signal: request.signal, call: request.call, span });
-    } catch (error) {
+    const { call, signal } = request;
+    const deadlineMs = now() + WINDOW_MS;
+    for (;;) {
+      const place = await host.budget.reserve();
+      if (!place.granted) throw new AlpacaThrottledError(call, place.waitMs, place.why);
+      try {
+        if (place.waitMs > 0) await sleep(place.waitMs, signal);
+        const pausedMs = place.waitMs > 0 ? host.budget.pausedMs() : 0;
+        if (pausedMs === 0) return await host.breaker.enter({ signal, call, span });
+        // A pause came during the wait: the place lies within it.
+        if (now() + pausedMs > deadlineMs) throw new AlpacaThrottledError(call, pausedMs, THROTTLED);
+      } catch (error) {
+        place.giveBack();
+        throw error;
+      }
       place.giveBack();
-      throw error;
     }
   }
 
@@ -158,12 +175,18 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
   /** Time until the next attempt in ms, 0 when the budget decides; null when this result is final. */
   function retryWaitMs(result: AttemptResult, resendCount: number): number | null {
     if (result.outcome === "success") return null;
-    const askedMs = "response" in result ? throttleMs(result.response.headers, now()) : null;
-    if (result.outcome === "throttled") return (askedMs ?? DEFAULT_PAUSE_MS) > WINDOW_MS ? null : 0;
     const backoffMs = FIRST_RETRY_MS * 2 ** resendCount;
     const jitteredMs = backoffMs / 2 + (random() * backoffMs) / 2;
-    const isAsked = "response" in result && result.response.headers.has("retry-after") && askedMs !== null;
-    const waitMs = isAsked ? Math.max(jitteredMs, askedMs) : jitteredMs;
+    const headers = "response" in result ? result.response.headers : undefined;
+    if (result.outcome === "throttled") {
+      const pauseMs = (headers && throttleMs(headers, now())) ?? DEFAULT_PAUSE_MS;
+      // The budget waits for the pause; a Reset that is just over must not be met by a volley.
+      if (pauseMs <= WINDOW_MS) return pauseMs >= jitteredMs ? 0 : jitteredMs;
+      return null;
+    }
+    // The budget's Reset is in every answer, and says nothing of an outage.
+    const askedMs = (headers && retryAfterMs(headers, now())) ?? 0;
+    const waitMs = Math.max(jitteredMs, askedMs);
     return waitMs > WINDOW_MS ? null : waitMs;
   }
 

@@ -23,17 +23,18 @@ export interface AlpacaHosts {
 export interface AlpacaHostsOptions {
   readonly config: Config;
   readonly now?: () => number;
-  readonly cell?: (name: string, serverAddress: string) => BreakerCell;
+  /** Where the breaker of that name for that host, with its port, keeps its state. */
+  readonly cell?: (name: string, host: string) => BreakerCell;
 }
 
 /** Makes the breaker and the budget of each host: a data outage never blocks trading. */
 export function createAlpacaHosts({ config, now, cell }: AlpacaHostsOptions): AlpacaHosts {
   const make = (name: string, url: string): AlpacaHost => {
-    const { origin, host } = new URL(url);
+    const { origin, host, hostname } = new URL(url);
     const breaker = new CircuitBreaker({
       ...config.alpaca.breaker,
       name,
-      serverAddress: host,
+      serverAddress: hostname,
       probeLeaseMs: config.alpaca.timeoutMs + LEASE_MARGIN_MS,
       ...(now && { now }),
       ...(cell && { cell: cell(name, host) }),

@@ -12,9 +12,13 @@ export function classifyResponse(status: number, hasGoodBody: boolean): AttemptO
   return hasGoodBody ? "success" : "failure";
 }
 
-/** Whether an answer of Alpaca must be JSON: a 2xx that may have a body, apart from the pictures of the logo service. */
-export function isJsonDue(method: string, status: number, pathname: string): boolean {
+/**
+ * Whether an answer of Alpaca must be JSON: a 2xx that may have a body, apart from the pictures of the logo service.
+ * Some changes, such as the exercise of an option, are answered by a 200 without a body; a question never is.
+ */
+export function isJsonDue(method: string, status: number, pathname: string, isEmpty: boolean): boolean {
   if (status < 200 || status > 299 || status === 204 || status === 205 || method === "HEAD") return false;
+  if (isEmpty && method !== "GET") return false;
   return !pathname.includes("/logos/");
 }
 
@@ -24,13 +28,26 @@ export function isJsonDue(method: string, status: number, pathname: string): boo
  * The later of the two counts; null when neither is there.
  */
 export function throttleMs(headers: Headers, nowMs: number): number | null {
-  const dateMs = Date.parse(headers.get("date") ?? "");
-  const serverNowMs = Number.isNaN(dateMs) ? nowMs : dateMs;
   const waits: number[] = [];
   const reset = headers.get("x-ratelimit-reset");
-  if (reset !== null && /^\d{9,11}(?:\.\d+)?$/.test(reset.trim())) waits.push(Number(reset) * 1_000 - serverNowMs);
-  const after = headers.get("retry-after")?.trim();
-  if (after !== undefined && /^\d{1,9}$/.test(after)) waits.push(Number(after) * 1_000);
-  else if (after !== undefined && !Number.isNaN(Date.parse(after))) waits.push(Date.parse(after) - serverNowMs);
+  if (reset !== null && /^\d{9,11}(?:\.\d+)?$/.test(reset.trim())) {
+    waits.push(Number(reset) * 1_000 - serverNowMs(headers, nowMs));
+  }
+  const afterMs = retryAfterMs(headers, nowMs);
+  if (afterMs !== null) waits.push(afterMs);
   return waits.length === 0 ? null : Math.max(0, ...waits);
+}
+
+/** What `Retry-After` asks for, in ms, be it seconds or a date; null when it is missing or neither. */
+export function retryAfterMs(headers: Headers, nowMs: number): number | null {
+  const after = headers.get("retry-after")?.trim() ?? "";
+  if (/^\d{1,9}$/.test(after)) return Number(after) * 1_000;
+  // Date.parse alone takes 1.5 for a day in 2001.
+  const atMs = /^[a-z]{3}/i.test(after) ? Date.parse(after) : Number.NaN;
+  return Number.isNaN(atMs) ? null : Math.max(0, atMs - serverNowMs(headers, nowMs));
+}
+
+function serverNowMs(headers: Headers, nowMs: number): number {
+  const dateMs = Date.parse(headers.get("date") ?? "");
+  return Number.isNaN(dateMs) ? nowMs : dateMs;
 }

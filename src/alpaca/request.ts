@@ -10,6 +10,8 @@ interface Asked {
   readonly url: URL;
   readonly schema: keyof typeof schemas | null;
   readonly isList: boolean;
+  /** Values that no error may show, whatever the answer repeats. */
+  readonly secrets: readonly string[];
 }
 
 /** The checked body of a good answer. @throws {AlpacaError} for any other. */
@@ -23,12 +25,17 @@ export async function readAnswer(response: Response, asked: Asked): Promise<unkn
   };
   const text = await response.text();
   const body = parse(text);
-  if (status < 200 || status > 299) throw new AlpacaError({ ...context, ...describeFailure(response, text, body) });
-  if (asked.schema === null) return undefined;
+  if (status < 200 || status > 299) {
+    const failure = describeFailure(response, text, body);
+    const message = asked.secrets.reduce((shown, secret) => shown.replaceAll(secret, "[hidden]"), failure.message);
+    throw new AlpacaError({ ...context, ...failure, message });
+  }
+  if (asked.schema === null && text === "") return undefined;
   if (body === undefined) {
     const message = `Alpaca answered ${status} with ${shape(response, text)} where JSON was due`;
     throw new AlpacaError({ ...context, kind: "unavailable", message });
   }
+  if (asked.schema === null) return undefined;
   const schema: v.GenericSchema = schemas[asked.schema];
   const parsed = v.safeParse(asked.isList ? v.array(schema) : schema, body);
   if (parsed.success) return parsed.output;

@@ -1,0 +1,74 @@
+import process from "node:process";
+import { ConsecutiveBreaker, circuitBreaker, ExponentialBackoff, handleAll, retry, TimeoutStrategy, timeout, wrap } from "cockatiel";
+import Opossum from "opossum";
+import { createAlpacaFetch } from "../src/alpaca/fetch.ts";
+import { CircuitBreaker } from "../src/breaker/circuit-breaker.ts";
+import { parseConfig } from "../src/config/parse.ts";
+import { interleave, type Spread } from "./stats.ts";
+
+type Call = () => Promise<unknown>;
+
+const CALLS = 400;
+
+/** Microseconds a call takes through each candidate, at the given concurrency. */
+async function measure(candidates: Readonly<Record<string, Call>>, concurrency: number, rounds: number) {
+  const time = (call: Call) => async () => {
+    const startMs = performance.now();
+    for (let done = 0; done < CALLS; done += concurrency) await Promise.all(Array.from({ length: concurrency }, call));
+    return ((performance.now() - startMs) * 1_000) / CALLS;
+  };
+  return interleave(rounds, Object.fromEntries(Object.entries(candidates).map(([name, call]) => [name, time(call)])));
+}
+
+function candidatesFor(url: string): Record<string, Call> {
+  const headers = { "apca-api-key-id": "PKBENCH000000000000", "apca-api-secret-key": "bench-secret" };
+  const bare: Call = async () => (await fetch(url, { headers })).json();
+  const { config } = parseConfig({
+    ALPACA_API_KEY: headers["apca-api-key-id"],
+    ALPACA_API_SECRET: headers["apca-api-secret-key"],
+    ALPACA_BASE_URL: new URL(url).origin,
+    ALPACA_REQUESTS_PER_MINUTE: "999999999",
+  });
+  const alpacaFetch = createAlpacaFetch({ config });
+  const policy = wrap(
+    retry(handleAll, { maxAttempts: 2, backoff: new ExponentialBackoff() }),
+    circuitBreaker(handleAll, { halfOpenAfter: 60_000, breaker: new ConsecutiveBreaker(5) }),
+    timeout(10_000, TimeoutStrategy.Aggressive),
+  );
+  const opossum = new Opossum(bare, { timeout: 10_000 });
+  return {
+    "bare fetch": bare,
+    breakwater: async () => (await alpacaFetch(url)).json(),
+    "cockatiel retry + breaker + timeout": () =>
+      policy.execute(async ({ signal }) => (await fetch(url, { headers, signal })).json()),
+    opossum: () => opossum.fire(),
+  };
+}
+
+/** Microseconds of a call that an open circuit rejects. */
+async function measureRejected(rounds: number): Promise<Spread> {
+  const breaker = new CircuitBreaker({ name: "bench", failureThreshold: 1, recoveryTimeoutMs: 3_600_000 });
+  await breaker.recordFailure(new Error("bench"));
+  const calls = 20_000;
+  const { rejected } = await interleave(rounds, {
+    rejected: async () => {
+      const startMs = performance.now();
+      for (let call = 0; call < calls; call++) {
+        try {
+          breaker.check();
+        } catch {}
+      }
+      return ((performance.now() - startMs) * 1_000) / calls;
+    },
+  });
+  if (!rejected) throw new Error("Cannot measure: no round was run");
+  return rejected;
+}
+
+const [url = "", rounds = "15"] = process.argv.slice(2);
+const candidates = candidatesFor(url);
+const oneAtATime = await measure(candidates, 1, Number(rounds));
+const sixteen = await measure(candidates, 16, Number(rounds));
+const rejected = await measureRejected(Number(rounds));
+process.stdout.write(`${JSON.stringify({ oneAtATime, sixteen, rejected })}\n`);
+process.exit(0);
