@@ -1,106 +1,99 @@
 import process from "node:process";
 import { styleText } from "node:util";
-import { JobError } from "../src/errors.ts";
-import type { DrillEvent } from "../src/local/drill.ts";
-import type { DrillExport } from "../src/local/drill-export.ts";
+import { createAlpacaClient } from "../src/alpaca/client.ts";
+import { createAlpacaHosts } from "../src/alpaca/host.ts";
+import type { Config, TelemetryConfig } from "../src/config/config.ts";
+import { parseConfig } from "../src/config/parse.ts";
+import { EXIT, exitCodeOf, JobError } from "../src/errors.ts";
+import { DRILL_FAILURES, type DrillCourse, playOutage } from "../src/local/drill-outage.ts";
+import { type DrillResult, describeResult, resultOf } from "../src/local/drill-result.ts";
+import { describeEntry, introduce } from "../src/local/drill-timeline.ts";
+import { startOtlpReceiver } from "../src/local/otlp-receiver.ts";
+import { type Simulator, startSimulator } from "../src/local/simulator.ts";
+import { readEnvironment } from "../src/script/environment.ts";
 import { runScript } from "../src/script/run-script.ts";
+import { ScriptTelemetry } from "../src/script/telemetry.ts";
 
-interface DrillResult {
-  readonly timeline: readonly DrillEvent[];
-  readonly transitions: readonly {
-    readonly eventId: string;
-    readonly from: string;
-    readonly to: string;
-    readonly reason: string;
-    readonly at: Date;
-  }[];
-  readonly endpoint: string;
-  /** Null when a collector of one's own got it: only it can say. */
-  readonly exported: DrillExport | null;
-}
+const startMs = Date.now();
+// The drill has an Alpaca and a report of its own: the run around it reaches no account, and reports nothing twice.
+const givenDisabled = process.env.OTEL_SDK_DISABLED;
+process.env.OTEL_SDK_DISABLED = "true";
+process.env.ALPACA_ENABLED = "false";
 
 await runScript({
   name: "drill",
-  description:
-    "Plays an outage of a simulated Alpaca, and shows what breaker and telemetry make of it. Needs no account.",
+  description: "Plays an outage of a simulated Alpaca, and shows what the circuit breaker does and reports.",
   alpaca: "none",
-  run: async ({ config, log, signal, fail }): Promise<DrillResult> => {
-    const { EXPECTED_STATES, runDrill } = await import("../src/local/drill.ts");
-    const { readBack } = await import("../src/local/drill-export.ts");
-    const { startOtlpReceiver } = await import("../src/local/otlp-receiver.ts");
-    const named = config.telemetry.signals.traces.endpoint;
-    await using receiver = named === null ? await startOtlpReceiver() : null;
-    const endpoint = named ?? receiver?.url ?? "";
-    log.info(`Outage drill: a simulated Alpaca, a real circuit breaker, telemetry to ${endpoint}\n`);
-    const telemetry = receiver ? { ...config.telemetry, ...ownReceiver(receiver.url) } : config.telemetry;
-    const run = await runDrill({ telemetry, signal, onEvent: (event) => log.info(describeEvent(event)) });
-    log.info("");
-    const states = run.transitions.map(({ to }) => to);
-    if (states.join() !== EXPECTED_STATES.join()) {
-      fail(
-        new JobError(
-          `Cannot call the drill passed: the circuit went ${states.join(", ")}, expected ${EXPECTED_STATES.join(", ")}`,
-        ),
-      );
+  run: async ({ args, config: given, fail, log, signal }): Promise<DrillResult> => {
+    const toCollector = !isDisabled() && isCollectorNamed(given.telemetry);
+    await using simulator = await startSimulator();
+    await using receiver = toCollector ? null : await startOtlpReceiver();
+    const config = configOf(simulator, receiver?.url);
+    const telemetryConfig = receiver ? config.telemetry : { ...given.telemetry, disabled: false };
+    const tell = (line: string) => args.json || log.info(line);
+    const telemetry = new ScriptTelemetry("drill", startMs, telemetryConfig, process.env.TRACEPARENT);
+    telemetry.start(config.alpaca, []);
+    const hosts = createAlpacaHosts({ config });
+    for (const host of [hosts.trading, hosts.data]) telemetry.watch(host.breaker);
+    telemetry.load();
+    const client = createAlpacaClient({
+      config,
+      hosts,
+      signal,
+      newSpan: () => telemetry.newSpan(),
+      onAttempt: (attempt) => telemetry.attempt(attempt),
+    });
+    tell(introduce(config, styleForStderr));
+    let course: DrillCourse;
+    try {
+      course = await playOutage({
+        simulator,
+        client,
+        breaker: hosts.trading.breaker,
+        signal,
+        onEntry: (entry) => tell(describeEntry(entry, styleForStderr)),
+      });
+    } catch (error) {
+      await telemetry.end(signal.aborted ? "interrupted" : "failure", exitCodeOf(error));
+      throw error;
     }
-    for (const { signal: name, items, reason } of run.undelivered) {
-      fail(
-        new JobError(
-          `Cannot call the drill passed: ${items} items of ${name} did not arrive at ${endpoint} (${reason})`,
-        ),
-      );
-    }
-    const exported = receiver ? readBack(receiver.received, run.transitions) : null;
-    for (const problem of exported?.problems ?? []) fail(new JobError(`Cannot call the drill passed: ${problem}`));
-    const transitions = run.transitions.map(({ eventId, from, to, reason, at }) => ({ eventId, from, to, reason, at }));
-    return { timeline: run.timeline, transitions, endpoint, exported };
+    const isAsScripted = course.deviations.length === 0;
+    const undelivered = await telemetry.end(
+      isAsScripted ? "success" : "failure",
+      isAsScripted ? EXIT.done : EXIT.failed,
+    );
+    const result = resultOf(course, telemetryConfig, receiver?.received ?? null, undelivered);
+    for (const problem of result.problems) fail(new JobError(`Cannot pass the drill: ${problem}`));
+    return result;
   },
-  render: ({ transitions, exported, endpoint }: DrillResult, { style, table }) => {
-    if (exported === null) return `${transitions.length} state changes were sent to ${endpoint}`;
-    const rows = [
-      ...exported.spans.map(({ name, count }) => ["span", name, String(count), ""]),
-      ...exported.logEvents.map(({ name, count }) => ["log event", name, String(count), ""]),
-      ...exported.metrics.map(({ name, points, total }) => [
-        "metric",
-        name,
-        String(points),
-        total === null ? "" : String(total),
-      ]),
-    ];
-    const verdict =
-      exported.problems.length === 0
-        ? style(
-            "green",
-            `Passed: ${transitions.length} state changes, each arrived exactly once as span, log event and count.`,
-          )
-        : style("red", "Failed: what was exported does not match what happened.");
-    return [
-      style("bold", "What a collector receives"),
-      table(["signal", "name", "arrived", "total"], rows),
-      "",
-      verdict,
-      "Next: copy .env.example to .env, set your two keys, and run npm run doctor",
-    ].join("\n");
-  },
+  render: describeResult,
 });
 
-/** The receiver of the drill itself, whatever else is configured. */
-function ownReceiver(url: string) {
-  const to = (path: string) => ({ enabled: true, protocol: "http/json" as const, endpoint: `${url}${path}` });
-  return { disabled: false, signals: { traces: to("/v1/traces"), metrics: to("/v1/metrics"), logs: to("/v1/logs") } };
+function configOf(simulator: Simulator, endpoint: string | undefined): Config {
+  return parseConfig({
+    ALPACA_API_KEY: simulator.keyId,
+    ALPACA_API_SECRET: simulator.secretKey,
+    ALPACA_BASE_URL: simulator.tradingUrl,
+    ALPACA_DATA_URL: simulator.dataUrl,
+    // Every failure shows as one line of the timeline.
+    ALPACA_MAX_RETRIES: "0",
+    ALPACA_BREAKER_FAILURE_THRESHOLD: String(DRILL_FAILURES),
+    ALPACA_BREAKER_RECOVERY_SECONDS: "1",
+    OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+  }).config;
 }
 
-function describeEvent(event: DrillEvent): string {
-  const paint = (format: Parameters<typeof styleText>[0], text: string) =>
-    styleText(format, text, { stream: process.stderr });
-  const time = paint("dim", `${(event.atMs / 1_000).toFixed(2).padStart(6)}s`);
-  if (event.kind === "phase") return `\n${paint("bold", event.text)}`;
-  if (event.kind === "transition") {
-    const colour = event.to === "open" ? "red" : event.to === "closed" ? "green" : "yellow";
-    return `${time}  ${paint([colour, "bold"], `● ${event.from} → ${event.to}`)}  ${paint("dim", event.reason)}`;
-  }
-  const mark = { success: paint("green", "✓"), failure: paint("red", "✗"), rejected: paint("yellow", "–") }[
-    event.outcome
-  ];
-  return `${time}  ${mark} ${event.call}  ${event.text}`;
+function isCollectorNamed({ signals }: TelemetryConfig): boolean {
+  return Object.values(signals).some(({ enabled, endpoint }) => enabled && endpoint !== null);
+}
+
+/** Whether telemetry is switched off by the environment or `.env`, from before this file did so. */
+function isDisabled(): boolean {
+  if (givenDisabled === undefined) delete process.env.OTEL_SDK_DISABLED;
+  else process.env.OTEL_SDK_DISABLED = givenDisabled;
+  return readEnvironment(["OTEL_SDK_DISABLED"]).OTEL_SDK_DISABLED?.trim().toLowerCase() === "true";
+}
+
+function styleForStderr(format: Parameters<typeof styleText>[0], text: string): string {
+  return styleText(format, text, { stream: process.stderr });
 }

@@ -91,6 +91,8 @@ export class CircuitBreaker {
     const permit = await this.enter(options);
     let result: T;
     try {
+      // Admission may have taken time, and a cancelled call is not begun.
+      signal.throwIfAborted();
       result = await fn({ signal });
     } catch (error) {
       const meaning = signal.aborted ? "ignored" : this.#classifyError(error);
@@ -123,8 +125,9 @@ export class CircuitBreaker {
    */
   check(options: CallOptions = {}): void {
     const nowMs = this.#cell.now();
-    const record = rebase(this.#cell.peek(), nowMs);
-    if (record.hold === null && (record.automatic.state === "closed" || remainingMs(record, nowMs) === 0)) return;
+    const record = this.#cell.peek();
+    // A wait that began in the future is left to `enter`, which stores its new beginning: it would never end otherwise.
+    if (remainingMs(record, nowMs) === 0 || rebase(record, nowMs) !== record) return;
     this.#outcomes.tell("rejected");
     throw this.#rejection(record, nowMs, options);
   }
@@ -140,8 +143,9 @@ export class CircuitBreaker {
   }
 
   /** Closes the circuit and forgets its failures. An operator's hold stays: `release` ends it. */
-  reset(by = "this process"): Promise<void> {
-    return this.#operate((record, nowMs) => reset(record, nowMs), "reset", by);
+  async reset(by = "this process"): Promise<void> {
+    await this.#operate((record, nowMs) => reset(record, nowMs), "reset", by);
+    this.#window?.success(COCKATIEL_HALF_OPEN);
   }
 
   /** Holds the circuit until `release`: every call is rejected, and the error names the reason. */
@@ -178,38 +182,39 @@ export class CircuitBreaker {
 
   #takeProbe(options: CallOptions): MaybePromise<Admission> {
     const probeId = crypto.randomUUID();
-    const attempt = this.#update<Ticket | number>((found, nowMs) => {
+    const attempt = this.#update<Ticket | { seen: BreakerRecord; nowMs: number }>((found, nowMs) => {
       const record = rebase(found, nowMs);
       if (record.hold === null && record.automatic.state === "closed") {
         return { step: { record }, result: { generation: record.generation, probeId: null } };
       }
       const step = takeProbe(record, nowMs, probeId, this.#policy.probeLeaseMs);
-      if (step === null) return { step: { record }, result: nowMs };
+      if (step === null) return { step: { record }, result: { seen: record, nowMs } };
       return { step, result: { generation: step.record.generation, probeId } };
     }, options);
     return afterwards(attempt, (result) =>
-      typeof result === "number"
-        ? { rejection: this.#rejection(this.#cell.peek(), result, options) }
+      "seen" in result
+        ? { rejection: this.#rejection(result.seen, result.nowMs, options) }
         : { permit: this.#permit(result, options) },
     );
   }
 
   #permit(ticket: Ticket, options: CallOptions): Permit {
-    return new Permit((settlement) => this.#settle(ticket, settlement, options));
+    return new Permit((settlement) => this.#settle(ticket, settlement, options), options.signal);
   }
 
   #settle(ticket: Ticket, settlement: Settlement, options: CallOptions): MaybePromise<void> {
     this.#outcomes.tell(settlement.kind);
     const record = this.#cell.peek();
     const isClosed = record.automatic.state === "closed" && record.hold === null;
-    if (isClosed && settlement.kind === "success") this.#window?.success(COCKATIEL_CLOSED);
+    const isCurrent = isClosed && record.generation === ticket.generation;
+    if (isCurrent && settlement.kind === "success") this.#window?.success(COCKATIEL_CLOSED);
     const isHealthy = isClosed && record.automatic.state === "closed" && record.automatic.failures === 0;
     if (ticket.probeId === null && (settlement.kind === "ignored" || (settlement.kind === "success" && isHealthy))) {
       return;
     }
     const outcome =
       settlement.kind === "failure"
-        ? { ...settlement, opens: this.#window?.failure(COCKATIEL_CLOSED) ?? ("by_count" as const) }
+        ? { ...settlement, opens: this.#window ? isCurrent && this.#window.failure(COCKATIEL_CLOSED) : ("by_count" as const) }
         : settlement;
     const cause = settlement.kind === "failure" ? settlement.cause : undefined;
     return this.#update(
@@ -263,7 +268,7 @@ export class CircuitBreaker {
 
   #report<T>({ transition, result }: Change<T>): T {
     if (transition) {
-      if (transition.to === "open") this.#cause = transition.cause;
+      if (transition.to === "open" && transition.operator === null) this.#cause = transition.cause;
       if (transition.to === "closed") {
         this.#cause = undefined;
         this.#window?.success(COCKATIEL_HALF_OPEN);

@@ -57,10 +57,13 @@ export function withDefaults(options: CircuitBreakerOptions): Required {
   const duration = (
     key: "failureWindowMs" | "windowMs" | "recoveryTimeoutMs" | "maxRecoveryTimeoutMs" | "probeLeaseMs",
     preset: number,
+    isZeroOf: "use" | "no use" = "no use",
   ) => {
     const value = options[key] ?? preset;
-    if (Number.isFinite(value) && value >= 0) return value;
-    throw new RangeError(`Cannot make circuit breaker "${options.name}": ${key} is ${value}, expected ms from 0`);
+    if (Number.isFinite(value) && (value > 0 || (value === 0 && isZeroOf === "use"))) return value;
+    throw new RangeError(
+      `Cannot make circuit breaker "${options.name}": ${key} is ${value}, expected ms ${isZeroOf === "use" ? "from" : "above"} 0`,
+    );
   };
   const { failureRatio = null } = options;
   if (failureRatio !== null && !(failureRatio > 0 && failureRatio < 1)) {
@@ -68,7 +71,7 @@ export function withDefaults(options: CircuitBreakerOptions): Required {
       `Cannot make circuit breaker "${options.name}": failureRatio is ${failureRatio}, expected a number above 0 and below 1`,
     );
   }
-  const recoveryTimeoutMs = duration("recoveryTimeoutMs", 60_000);
+  const recoveryTimeoutMs = duration("recoveryTimeoutMs", 60_000, "use");
   return {
     failureThreshold: count("failureThreshold", 5),
     failureWindowMs: duration("failureWindowMs", 7_200_000),
@@ -76,7 +79,7 @@ export function withDefaults(options: CircuitBreakerOptions): Required {
     windowMs: duration("windowMs", 60_000),
     minimumCalls: count("minimumCalls", 20),
     recoveryTimeoutMs,
-    maxRecoveryTimeoutMs: Math.max(recoveryTimeoutMs, duration("maxRecoveryTimeoutMs", 900_000)),
+    maxRecoveryTimeoutMs: Math.max(recoveryTimeoutMs, duration("maxRecoveryTimeoutMs", 900_000, "use")),
     halfOpenProbes: count("halfOpenProbes", 1),
     probeLeaseMs: duration("probeLeaseMs", 30_000),
   };

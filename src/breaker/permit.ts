@@ -5,14 +5,16 @@ export type Settlement = { kind: "success" } | { kind: "ignored" } | { kind: "fa
 
 /**
  * The right to make one call. Settle it once; what comes later does nothing. Leaving an `await using` block without
- * having settled it is a failure, whether by an error or by forgetting.
+ * having settled it is a failure, whether by an error or by forgetting, unless the call was cancelled.
  */
 export class Permit implements AsyncDisposable {
   readonly #settle: (settlement: Settlement) => MaybePromise<void>;
+  readonly #signal: AbortSignal | undefined;
   #stored: MaybePromise<void> | null = null;
 
-  constructor(settle: (settlement: Settlement) => MaybePromise<void>) {
+  constructor(settle: (settlement: Settlement) => MaybePromise<void>, signal?: AbortSignal) {
     this.#settle = settle;
+    this.#signal = signal;
   }
 
   /** The call did what it should. */
@@ -31,7 +33,7 @@ export class Permit implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#once({ kind: "failure", cause: undefined });
+    await this.#once(this.#signal?.aborted ? { kind: "ignored" } : { kind: "failure", cause: undefined });
   }
 
   #once(settlement: Settlement): MaybePromise<void> {

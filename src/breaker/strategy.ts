@@ -74,7 +74,7 @@ export class WindowBreaker implements IBreaker {
       calls += bucket.successes + bucket.failures;
       failures += bucket.failures;
     }
-    return calls >= this.#minimumCalls && failures >= this.#failureRatio * calls;
+    return calls >= this.#minimumCalls && failures / calls >= this.#failureRatio;
   }
 
   #current(): Bucket {
@@ -85,6 +85,7 @@ export class WindowBreaker implements IBreaker {
     this.#buckets = [...this.#recent(), bucket];
     return bucket;
   }
+
   #recent(): Bucket[] {
     const nowMs = this.#now();
     // A bucket ahead of the clock was filled before the clock was set back, and would never age.

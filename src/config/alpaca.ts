@@ -12,12 +12,12 @@ const PLACEHOLDER = new RegExp(
   [
     "^(?:your|my|change|replace|insert|enter|put|add|paste|example)(?:[-_ ]|$)",
     "^your(?:alpaca)?(?:api|key|secret)",
-    "^(?:changeme|placeholder|todo|tbd|none|null|undefined|api[-_ ]?key|api[-_ ]?secret|secret[-_ ]?key|key[-_ ]?id)$",
+    "^(?:changeme|replaceme|placeholder|todo|tbd|none|null|undefined|api[-_ ]?key|api[-_ ]?secret|secret[-_ ]?key|key[-_ ]?id)$",
     "[<>[\\]{}$]",
     "^(.)\\1+$",
     "x{6,}$",
     "\\.{3}$",
-    "_here$",
+    "[-_ ]here$",
   ].join("|"),
   "i",
 );

@@ -25,7 +25,11 @@ export function parseConfig(env: Environment): { config: Config; warnings: Confi
   const alpaca = parseAlpaca(variables, warnings, problems);
   const telemetry = parseTelemetry(variables, warnings);
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config: { alpaca, telemetry, logLevel: variables.LOG_LEVEL }, warnings };
+  const isSwitchedOff = !alpaca.enabled && alpaca.because === "switched_off";
+  return {
+    config: { alpaca, telemetry, logLevel: variables.LOG_LEVEL },
+    warnings: isSwitchedOff ? warnings.filter(({ area }) => area !== "alpaca") : warnings,
+  };
 }
 
 function readVariables(env: Environment, warnings: ConfigWarning[]): Partial<Record<VariableName, string>> {

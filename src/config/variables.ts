@@ -73,6 +73,10 @@ const OTLP_URL = "expected the collector's URL with its scheme, such as http://l
 const otlpUrl = v.pipe(
   v.string(),
   v.check((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), OTLP_URL),
+  v.check(
+    (text) => !/^[^/]*\/\/[^/?#]*@/.test(text),
+    `${OTLP_URL}; user and password do not belong in it: use OTEL_EXPORTER_OTLP_HEADERS`,
+  ),
 );
 const otlpProtocol = oneOf(["http/protobuf", "http/json", "grpc"]);
 // The specification allows lists and names that other programs know; only `otlp` is sent.
