@@ -1,5 +1,15 @@
 import process from "node:process";
-import { ConsecutiveBreaker, circuitBreaker, ExponentialBackoff, handleAll, retry, TimeoutStrategy, timeout, wrap } from "cockatiel";
+import {
+  ConsecutiveBreaker,
+  circuitBreaker,
+  ExponentialBackoff,
+  handleAll,
+  retry,
+  TimeoutStrategy,
+  timeout,
+  wrap,
+} from "cockatiel";
+// @ts-expect-error opossum brings no types.
 import Opossum from "opossum";
 import { createAlpacaFetch } from "../src/alpaca/fetch.ts";
 import { CircuitBreaker } from "../src/breaker/circuit-breaker.ts";

@@ -69,6 +69,8 @@ export interface TelemetryConfig {
   /** Attributes of OTEL_RESOURCE_ATTRIBUTES, decoded. */
   readonly resourceAttributes: Readonly<Record<string, string>>;
   readonly signals: Readonly<Record<SignalName, SignalConfig>>;
+  /** Which traces are kept, in the specification's names, and the share of the ratio samplers. */
+  readonly sampler: { readonly name: Variables["OTEL_TRACES_SAMPLER"]; readonly ratio: number };
   /** Temporality preference of metrics; `delta`, so that short runs add up. */
   readonly temporality: Variables["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"];
   /** Bound of one export; 1 000 ms, since it may delay a script's exit. */

@@ -74,6 +74,7 @@ function parseTelemetry(variables: Variables, warnings: ConfigWarning[]): Teleme
     serviceName: variables.OTEL_SERVICE_NAME ?? resourceAttributes["service.name"] ?? "breakwater",
     resourceAttributes,
     signals: { traces: signal("traces"), metrics: signal("metrics"), logs: signal("logs") },
+    sampler: { name: variables.OTEL_TRACES_SAMPLER, ratio: variables.OTEL_TRACES_SAMPLER_ARG },
     temporality: variables.OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE,
     exportTimeoutMs: Math.min(variables.OTEL_EXPORTER_OTLP_TIMEOUT ?? 1_000, 1_000),
   };

@@ -53,6 +53,9 @@ const ratio = v.pipe(
   v.ltValue(1, RATIO),
 );
 
+const SHARE = "expected a share from 0 to 1, such as 0.25";
+const share = v.pipe(v.string(), v.regex(/^(?:0|1|1\.0+|0?\.\d{1,9})$/, SHARE), v.transform(Number));
+
 const API_URL = "expected an https URL such as https://paper-api.alpaca.markets (plain http is for loopback only)";
 const apiUrl = v.pipe(
   v.string(),
@@ -125,6 +128,18 @@ export const VARIABLES = v.object({
   OTEL_EXPORTER_OTLP_HEADERS: v.optional(v.string()),
   OTEL_EXPORTER_OTLP_TIMEOUT: v.optional(wholeNumber(1, 600_000, "milliseconds", 1_000)),
   OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: v.optional(oneOf(["delta", "cumulative", "lowmemory"]), "delta"),
+  OTEL_TRACES_SAMPLER: v.optional(
+    oneOf([
+      "always_on",
+      "always_off",
+      "traceidratio",
+      "parentbased_always_on",
+      "parentbased_always_off",
+      "parentbased_traceidratio",
+    ]),
+    "parentbased_always_on",
+  ),
+  OTEL_TRACES_SAMPLER_ARG: v.optional(share, "1"),
   OTEL_TRACES_EXPORTER: v.optional(otelExporter, "otlp"),
   OTEL_METRICS_EXPORTER: v.optional(otelExporter, "otlp"),
   OTEL_LOGS_EXPORTER: v.optional(otelExporter, "otlp"),

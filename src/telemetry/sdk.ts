@@ -4,7 +4,16 @@ import { setGlobalErrorHandler } from "@opentelemetry/core";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
-import { BatchSpanProcessor, RandomIdGenerator, TracerProvider } from "@opentelemetry/sdk-trace";
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  RandomIdGenerator,
+  type Sampler,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
 import type { TelemetryConfig } from "../config/config.ts";
 import { SCOPE_NAME, TOOLKIT_VERSION } from "../instruments.ts";
 import { Delivery, type Undelivered } from "./delivery.ts";
@@ -44,6 +53,7 @@ export async function startSession(options: {
   const tracers = new TracerProvider({
     resource,
     idGenerator: ids,
+    sampler: samplerOf(config.sampler),
     spanProcessors: spanExporter ? [new BatchSpanProcessor({ exporter: spanExporter })] : [],
   });
   const meters = new MeterProvider({
@@ -88,4 +98,15 @@ export async function startSession(options: {
 function resourceAttributes({ serviceName, resourceAttributes }: TelemetryConfig): Record<string, string> {
   const { "host.name": _, ...given } = resourceAttributes;
   return { "service.namespace": "breakwater", ...given, "service.name": serviceName };
+}
+
+function samplerOf({ name, ratio }: TelemetryConfig["sampler"]): Sampler {
+  const base = name.replace("parentbased_", "");
+  const root =
+    base === "always_on"
+      ? new AlwaysOnSampler()
+      : base === "always_off"
+        ? new AlwaysOffSampler()
+        : new TraceIdRatioBasedSampler(ratio);
+  return name === base ? root : new ParentBasedSampler({ root });
 }
