@@ -13,8 +13,11 @@ export const TOOLKIT_FOLDER = join(import.meta.dirname, "..", "..");
  *
  * @throws {ConfigError} for a `.env` that cannot be read, with the number of the line.
  */
-export function readEnvironment(names: readonly string[]): Record<string, string | undefined> {
-  const file = readEnvFile(join(TOOLKIT_FOLDER, ".env"));
+export function readEnvironment(
+  names: readonly string[],
+  folder: string = TOOLKIT_FOLDER,
+): Record<string, string | undefined> {
+  const file = readEnvFile(join(folder, ".env"));
   const env: Record<string, string | undefined> = {};
   // By name: on Deno, a script may read these and no others.
   for (const name of names) {
