@@ -4,6 +4,7 @@ import { createAlpacaClient } from "../src/alpaca/client.ts";
 import { createAlpacaHosts } from "../src/alpaca/host.ts";
 import type { Config, TelemetryConfig } from "../src/config/config.ts";
 import { parseConfig } from "../src/config/parse.ts";
+import { VARIABLE_NAMES } from "../src/config/variables.ts";
 import { EXIT, exitCodeOf, JobError } from "../src/errors.ts";
 import { DRILL_FAILURES, type DrillCourse, playOutage } from "../src/local/drill-outage.ts";
 import { type DrillResult, describeResult, resultOf } from "../src/local/drill-result.ts";
@@ -28,6 +29,7 @@ await runScript({
     const toCollector = !isDisabled() && isCollectorNamed(given.telemetry);
     await using simulator = await startSimulator();
     await using receiver = toCollector ? null : await startOtlpReceiver();
+    if (receiver) forgetSettings();
     const config = configOf(simulator, receiver?.url);
     const telemetryConfig = receiver ? config.telemetry : { ...given.telemetry, disabled: false };
     const tell = (line: string) => args.json || log.info(line);
@@ -92,6 +94,11 @@ function isDisabled(): boolean {
   if (givenDisabled === undefined) delete process.env.OTEL_SDK_DISABLED;
   else process.env.OTEL_SDK_DISABLED = givenDisabled;
   return readEnvironment(["OTEL_SDK_DISABLED"]).OTEL_SDK_DISABLED?.trim().toLowerCase() === "true";
+}
+
+/** What somebody set for a collector, such as a sampler, must not keep anything from the drill's own receiver. */
+function forgetSettings(): void {
+  for (const name of VARIABLE_NAMES) if (name.startsWith("OTEL_")) delete process.env[name];
 }
 
 function styleForStderr(format: Parameters<typeof styleText>[0], text: string): string {

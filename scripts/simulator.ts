@@ -1,4 +1,4 @@
-import { UsageError } from "../src/errors.ts";
+import { JobError, UsageError } from "../src/errors.ts";
 import type { LoggedRequest } from "../src/local/request-log.ts";
 import { type Simulator, startSimulator } from "../src/local/simulator.ts";
 import { runScript } from "../src/script/run-script.ts";
@@ -23,6 +23,12 @@ await runScript({
       dataPort: parseCount("data-port", args["data-port"], 65_535),
       orders: parseCount("orders", args.orders, 100_000),
       onRequest: (request) => log.info(describeRequest(request)),
+    }).catch((error: NodeJS.ErrnoException & { port?: number }) => {
+      if (error.code !== "EADDRINUSE") throw error;
+      const port = error.port ?? `${args.port} or ${args["data-port"]}`;
+      throw new JobError(
+        `Cannot start the simulator: port ${port} is taken; choose another with --port and --data-port`,
+      );
     });
     log.info(`${describeEnvironment(simulator)}\n\nCopy these lines into .env; Ctrl-C ends the simulator\n`);
     await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));

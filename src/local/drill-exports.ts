@@ -98,18 +98,23 @@ function rows<T>(
 function describePoints(points: readonly MetricPoint[]): string {
   const [first] = points;
   if (first === undefined) return "";
-  const unit = first.unit.replace(/[{}]/g, "");
-  if (first.kind === "sum") return `${sum(points)} ${unit}${sum(points) === 1 ? "" : "s"} in all`;
+  if (first.kind === "sum") return `${amount(sum(points), first.unit)} in all`;
   if (first.kind === "histogram") {
     const count = points.reduce((total, point) => total + (point.count ?? 0), 0);
     const mean = points.reduce((total, point) => total + (point.sum ?? 0), 0) / count;
-    return `${count} ${count === 1 ? "value" : "values"}, mean ${mean.toPrecision(2)} ${unit}`;
+    return `${amount(count, "{value}")}, mean ${mean.toPrecision(2)} ${first.unit}`;
   }
   const series = new Set(points.map(({ attributes }) => JSON.stringify(attributes))).size;
   if (series !== 1) return `${series} series`;
   const value = points.at(-1)?.value ?? 0;
-  const isTime = unit === "s" && value > 1_000_000_000;
-  return isTime ? `at ${new Date(value * 1_000).toISOString()}` : `${value} ${unit}`.trimEnd();
+  const isTime = first.unit === "s" && value > 1_000_000_000;
+  return isTime ? `at ${new Date(value * 1_000).toISOString()}` : amount(value, first.unit);
+}
+
+/** Such as `5 transitions` for the unit `{transition}`. */
+function amount(value: number, unit: string): string {
+  const thing = /^\{(.+)\}$/.exec(unit)?.[1];
+  return thing ? `${value} ${thing}${value === 1 ? "" : "s"}` : `${value} ${unit}`.trimEnd();
 }
 
 /** Of deltas: a drill's own receiver gets no others. */

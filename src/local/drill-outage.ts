@@ -83,7 +83,7 @@ export async function playOutage(drill: Drill): Promise<DrillCourse> {
 
     stage.phase("Alpaca is back", "the next probe finds out, and closes the circuit");
     recover();
-    await clock("rejected", "too early for a probe");
+    await clock("rejected", "too early");
     await cooldown();
     await clock("answered", "probe succeeded");
     await pause();
@@ -154,7 +154,8 @@ class Stage {
   #heard(transition: Transition): void {
     const { eventId, from, to, reason } = transition;
     this.#transitions.push(transition);
-    const cooldownMs = to === "open" ? this.#drill.breaker.timeUntilRecoveryMs : null;
+    const { automatic } = this.#drill.breaker.record;
+    const cooldownMs = automatic.state === "open" ? automatic.cooldownMs : null;
     const entry = { ...this.#moment(), kind: "transition" as const, eventId, from, to, reason, cooldownMs };
     if (to === "half_open") this.#tell(entry);
     else this.#held.push(entry);

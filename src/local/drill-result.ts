@@ -38,6 +38,8 @@ type Exported =
       readonly undelivered: readonly Undelivered[];
     };
 
+const ITEMS = { traces: "spans", metrics: "data points", logs: "log records" } as const;
+
 /** Puts together how the outage went and what arrived of it. `received` is null where a collector got it. */
 export function resultOf(
   course: DrillCourse,
@@ -51,20 +53,24 @@ export function resultOf(
     elapsedMs: course.timeline.find((entry) => isOf(entry, transition))?.elapsedMs ?? 0,
     arrived: sightings?.[at] ?? null,
   }));
-  const lost = undelivered.map(({ signal, items, reason }) => `${items} ${signal} were not taken (${reason})`);
+  const lost = undelivered.map(({ signal, items, reason }) => `${items} ${ITEMS[signal]} (${reason})`).join(", ");
   return {
     timeline: course.timeline,
     transitions,
     exported: received
       ? { to: "receiver", rows: exportedRows(received) }
       : { to: "collector", origins: originsOf(config), undelivered },
-    problems: [...course.deviations, ...lost, ...(received ? missingOf(received, course.transitions) : [])],
+    problems: [
+      ...course.deviations,
+      ...(lost ? [`the collector did not take ${lost}`] : []),
+      ...(received ? missingOf(received, course.transitions) : []),
+    ],
   };
 }
 
 /** The end of a drill: what was exported, and whether all of it arrived. */
 export function describeResult(result: DrillResult, { style, table }: typeof Output): string {
-  const { transitions, exported, problems } = result;
+  const { transitions, exported } = result;
   const changes = table(
     ["at", "state change", "reason", "event id", ...(exported.to === "receiver" ? ["span", "log", "counter"] : [])],
     transitions.map(({ elapsedMs, reason, eventId, arrived, ...change }) => [
@@ -91,25 +97,18 @@ export function describeResult(result: DrillResult, { style, table }: typeof Out
           changes,
           style("dim", "each as a span, a log event and +1 of the counter circuit_breaker.transitions"),
         ];
-  return ["", ...blocks.flatMap((block) => [block, ""]).slice(0, -1), "", verdictOf(result, style)]
-    .join("\n")
-    .concat(
-      problems.length === 0 && exported.to === "receiver"
-        ? style("dim", "\nTo see it in your collector, set OTEL_EXPORTER_OTLP_ENDPOINT; next: npm run doctor")
-        : "",
-    );
+  return ["", ...blocks.flatMap((block) => [block, ""]), verdictOf(result, style)].join("\n");
 }
 
 function verdictOf({ transitions, exported, problems }: DrillResult, style: typeof Output.style): string {
-  if (problems.length > 0)
-    return style("red", `Not as it should be, ${problems.length === 1 ? "1 problem" : `${problems.length} problems`}`);
+  const { length } = problems;
+  if (length > 0) return style(["bold", "red"], `Not as scripted: ${length} problem${length === 1 ? "" : "s"}`);
   const all = `all ${transitions.length} state changes`;
-  return style(
-    "green",
-    exported.to === "receiver"
-      ? `As scripted: ${all} arrived exactly once in every signal`
-      : `As scripted: the collector took ${all}`,
-  );
+  if (exported.to === "collector") return style(["bold", "green"], `As scripted: the collector took ${all}`);
+  return [
+    style(["bold", "green"], `As scripted: ${all} arrived exactly once in every signal`),
+    style("dim", "Your collector gets them with OTEL_EXPORTER_OTLP_ENDPOINT. Next: npm run doctor"),
+  ].join("\n");
 }
 
 // The origin alone: user, path or query of a URL may hold a token.

@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
 import { ConfigError } from "../errors.ts";
 
 /** The toolkit's own folder, which relative paths and `.env` are resolved from: cron starts anywhere. */
-export const TOOLKIT_FOLDER = join(import.meta.dirname, "..", "..");
+export const TOOLKIT_FOLDER = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
  * Variables of the process, and of `.env` where the process has none or a blank one. What OTEL_* variables `.env` adds
@@ -34,7 +35,7 @@ function readEnvFile(path: string): Record<string, string | undefined> {
     text = readFileSync(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
-    const message = `cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown error"}); make it readable or remove it`;
+    const message = `cannot be read (${(error as NodeJS.ErrnoException).code ?? (error as Error).name}); make it readable or remove it`;
     throw new ConfigError([{ variable: ".env", message }]);
   }
   checkLines(text);
