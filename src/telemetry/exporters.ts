@@ -1,3 +1,5 @@
+import { subscribe } from "node:diagnostics_channel";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { ExportResult } from "@opentelemetry/core";
 import type { LogRecordExporter } from "@opentelemetry/sdk-logs";
 import type { PushMetricExporter, ResourceMetrics } from "@opentelemetry/sdk-metrics";
@@ -22,14 +24,44 @@ export async function openExporter<S extends SignalName>(
 ): Promise<Of<S> | null> {
   const { enabled, protocol, endpoint } = config.signals[signal];
   if (!enabled) return null;
-  // A default endpoint that nobody named is tried once.
-  const timeoutMillis = endpoint === null ? Math.min(ONE_TRY_MS, config.exportTimeoutMs) : config.exportTimeoutMs;
-  const exporter = (await LOADERS[signal][protocol]({
-    timeoutMillis,
-    temporality: config.temporality,
-    ...(endpoint !== null && { url: endpoint }),
-  })) as Of<S>;
-  return watch(signal, exporter, delivery);
+  const timeoutMillis = exportTimeoutOf(signal, config);
+  const options = { timeoutMillis, temporality: config.temporality, ...(endpoint !== null && { url: endpoint }) };
+  // A header that a protocol cannot carry fails here: one signal's trouble, which is counted as any other is.
+  const exporter = (await LOADERS[signal][protocol](options).catch(() => new NoExporter())) as Of<S>;
+  return watch(signal, exporter, delivery, timeoutMillis);
+}
+
+/** Bound of one export in ms. A default endpoint that nobody named is tried once. */
+export function exportTimeoutOf(signal: SignalName, { signals, exportTimeoutMs }: TelemetryConfig): number {
+  return signals[signal].endpoint === null ? Math.min(ONE_TRY_MS, exportTimeoutMs) : exportTimeoutMs;
+}
+
+const DEFAULT_HOST = "localhost:4318";
+
+/** Tells `delivery` the status of every answer over HTTP, which the exporters keep to themselves when they may retry. */
+export function watchAnswers(config: TelemetryConfig, delivery: Delivery): void {
+  const places = new Map<string, SignalName>();
+  for (const signal of Object.keys(config.signals) as SignalName[]) {
+    const { endpoint } = config.signals[signal];
+    const { host, pathname, search } = new URL(endpoint ?? `http://${DEFAULT_HOST}/v1/${signal}`);
+    places.set(`${host}${pathname}${search}`, signal);
+  }
+  subscribe("http.client.response.finish", (message) => {
+    const { request, response } = message as { request: ClientRequest; response: IncomingMessage };
+    const signal = places.get(`${request.getHeader("host")}${request.path}`);
+    if (signal !== undefined) delivery.answered(signal, response.statusCode ?? 0);
+  });
+}
+
+/** Stands in for an exporter that cannot be made. The error is kept from everybody: it may quote a header's value. */
+class NoExporter {
+  export(_items: unknown, done: (result: ExportResult) => void): void {
+    done({ code: 1 });
+  }
+
+  async forceFlush(): Promise<void> {}
+
+  async shutdown(): Promise<void> {}
 }
 
 type Options = { timeoutMillis: number; url?: string; temporality: TelemetryConfig["temporality"] };
@@ -77,17 +109,23 @@ async function withTemporality({ temporality, ...options }: Options) {
   return { ...options, temporalityPreference: preference };
 }
 
-function watch<S extends SignalName>(signal: S, exporter: Of<S>, delivery: Delivery): Of<S> {
+function watch<S extends SignalName>(signal: S, exporter: Of<S>, delivery: Delivery, timeoutMs: number): Of<S> {
+  const send = exporter.export.bind(exporter) as (batch: unknown, done: (result: ExportResult) => void) => void;
   return new Proxy(exporter, {
     get(target, property) {
       const value: unknown = Reflect.get(target, property, target);
       if (property !== "export") return typeof value === "function" ? value.bind(target) : value;
       return (items: ResourceMetrics & unknown[], done: (result: ExportResult) => void) => {
-        const settle = delivery.begin(signal, exportSizeOf(items));
-        (target.export as (batch: unknown, done: (result: ExportResult) => void) => void)(items, (result) => {
+        const settle = delivery.begin(signal, exportSizeOf(items), timeoutMs);
+        const finish = (result: ExportResult) => {
           settle(result);
           done(result);
-        });
+        };
+        try {
+          send(items, finish);
+        } catch (error) {
+          finish({ code: 1, error: error as Error });
+        }
       };
     },
   });

@@ -1,31 +1,29 @@
 import { hostname } from "node:os";
-import { metrics, trace } from "@opentelemetry/api";
-import { setGlobalErrorHandler } from "@opentelemetry/core";
-import { resourceFromAttributes } from "@opentelemetry/resources";
-import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
+import { type Context, context, diag, logs, metrics, trace } from "@opentelemetry/api";
+import { getNumberFromEnv, setGlobalErrorHandler } from "@opentelemetry/core";
+import { type Resource, resourceFromAttributes } from "@opentelemetry/resources";
+import { LoggerProvider } from "@opentelemetry/sdk-logs";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
-import {
-  AlwaysOffSampler,
-  AlwaysOnSampler,
-  BatchSpanProcessor,
-  ParentBasedSampler,
-  RandomIdGenerator,
-  type Sampler,
-  TraceIdRatioBasedSampler,
-  TracerProvider,
-} from "@opentelemetry/sdk-trace";
+import { RandomIdGenerator, TracerProvider } from "@opentelemetry/sdk-trace";
 import type { TelemetryConfig } from "../config/config.ts";
 import { SCOPE_NAME, TOOLKIT_VERSION } from "../instruments.ts";
+import { ActiveContext } from "./active-context.ts";
 import { Delivery, type Undelivered } from "./delivery.ts";
-import { openExporter } from "./exporters.ts";
+import { PARTIAL_SUCCESS_LEVEL, partialSuccessLogger } from "./diagnostics.ts";
+import { queueLogs, queueSpans } from "./export-queue.ts";
+import { exportTimeoutOf, openExporter, watchAnswers } from "./exporters.ts";
 import type { SignalSink } from "./recorder.ts";
-import { PresetIds, type RootSpan, SdkSink } from "./sink.ts";
+import { PresetIds, RunSampler } from "./sampling.ts";
+import { type RootSpan, SdkSink } from "./sink.ts";
 
 export type { Undelivered } from "./delivery.ts";
+export type { RootSpan } from "./sink.ts";
 
 /** A running OpenTelemetry SDK. */
 export interface TelemetrySession {
   readonly sink: SignalSink;
+  /** For `context.with`: spans that are started within are children of the run's root span. */
+  readonly rootContext: Context;
   /** Exports all that there is. Never rejects; it may take as long as the collector does. */
   flush(): Promise<void>;
   /** Exports all that there is, within `deadlineMs`, and says what the collector did not acknowledge. Never rejects. */
@@ -40,32 +38,17 @@ export async function startSession(options: {
   readonly breakersAreMachineLocal?: boolean;
 }): Promise<TelemetrySession> {
   const { config, root, breakersAreMachineLocal = true } = options;
-  // What an exporter has to say is counted by `delivery`, and said once.
-  setGlobalErrorHandler(() => {});
   const delivery = new Delivery();
-  const [spanExporter, metricExporter, logExporter] = await Promise.all([
-    openExporter("traces", config, delivery),
-    openExporter("metrics", config, delivery),
-    openExporter("logs", config, delivery),
-  ]);
+  silence(delivery);
+  watchAnswers(config, delivery);
   const resource = resourceFromAttributes(resourceAttributes(config));
   const ids = new PresetIds(new RandomIdGenerator());
-  const tracers = new TracerProvider({
-    resource,
-    idGenerator: ids,
-    sampler: samplerOf(config.sampler),
-    spanProcessors: spanExporter ? [new BatchSpanProcessor({ exporter: spanExporter })] : [],
-  });
-  const meters = new MeterProvider({
-    resource,
-    readers: metricExporter ? [new PeriodicExportingMetricReader({ exporter: metricExporter })] : [],
-  });
-  const loggers = new LoggerProvider({
-    resource,
-    processors: logExporter ? [new BatchLogRecordProcessor({ exporter: logExporter })] : [],
-  });
+  const providers = await openProviders(config, delivery, resource, root, ids);
+  const { tracers, meters, loggers } = providers;
+  context.setGlobalContextManager(new ActiveContext());
   trace.setGlobalTracerProvider(tracers);
   metrics.setGlobalMeterProvider(meters);
+  logs.setGlobalLoggerProvider(loggers);
   const sink = new SdkSink(
     {
       tracer: tracers.getTracer(SCOPE_NAME, TOOLKIT_VERSION),
@@ -73,40 +56,92 @@ export async function startSession(options: {
       meter: meters.getMeter(SCOPE_NAME),
       logger: loggers.getLogger(SCOPE_NAME, TOOLKIT_VERSION),
       ids,
-      hostName: config.resourceAttributes["host.name"] ?? hostname(),
+      hostName: hostName(config),
       breakersAreMachineLocal,
     },
     root,
   );
   const flush = async () => {
-    await Promise.allSettled([tracers.forceFlush(), meters.forceFlush(), loggers.forceFlush()]);
+    await Promise.allSettled([tracers, meters, loggers].map(async (provider) => provider.forceFlush()));
   };
+  return { sink, rootContext: sink.rootContext, flush, end: (deadlineMs) => endWithin(deadlineMs, flush, delivery) };
+}
+
+/** Name of this machine, as its metrics carry it: `host.name` of OTEL_RESOURCE_ATTRIBUTES, else the system's. */
+export function hostName({ resourceAttributes }: Pick<TelemetryConfig, "resourceAttributes">): string {
+  const given = resourceAttributes["host.name"];
+  if (given !== undefined) return given;
+  try {
+    return hostname();
+  } catch {
+    // Deno asks for a permission, and telemetry is worth more than the name.
+    return "unknown";
+  }
+}
+
+async function openProviders(
+  config: TelemetryConfig,
+  delivery: Delivery,
+  resource: Resource,
+  root: RootSpan,
+  ids: PresetIds,
+) {
+  const [spanExporter, metricExporter, logExporter] = await Promise.all([
+    openExporter("traces", config, delivery),
+    openExporter("metrics", config, delivery),
+    openExporter("logs", config, delivery),
+  ]);
   return {
-    sink,
-    flush,
-    end: async (deadlineMs) => {
-      const timeout = Promise.withResolvers<void>();
-      const timer = setTimeout(timeout.resolve, deadlineMs);
-      await Promise.race([flush(), timeout.promise]);
-      clearTimeout(timer);
-      return delivery.undelivered();
-    },
+    tracers: new TracerProvider({
+      resource,
+      idGenerator: ids,
+      sampler: new RunSampler(root.traceId, ids, config.sampler),
+      spanProcessors: spanExporter ? [queueSpans(spanExporter)] : [],
+    }),
+    meters: new MeterProvider({
+      resource,
+      readers: metricExporter
+        ? [new PeriodicExportingMetricReader({ exporter: metricExporter, ...metricTimes(config) })]
+        : [],
+    }),
+    loggers: new LoggerProvider({ resource, processors: logExporter ? [queueLogs(logExporter)] : [] }),
   };
+}
+
+const METRIC_INTERVAL_MS = 60_000;
+/** More would make a timer fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** An export that does not end gives way to the next one when its time is up, or the last points would be kept back. */
+function metricTimes(config: TelemetryConfig) {
+  const exportTimeoutMillis = exportTimeoutOf("metrics", config);
+  const wanted = getNumberFromEnv("OTEL_METRIC_EXPORT_INTERVAL") ?? METRIC_INTERVAL_MS;
+  return {
+    exportTimeoutMillis,
+    exportIntervalMillis: Math.min(Math.max(wanted, exportTimeoutMillis), LONGEST_TIMER_MS),
+  };
+}
+
+async function endWithin(deadlineMs: number, flush: () => Promise<void>, delivery: Delivery) {
+  const startMs = performance.now();
+  const timeout = Promise.withResolvers<void>();
+  const timer = setTimeout(timeout.resolve, deadlineMs);
+  await Promise.race([flush(), timeout.promise]);
+  clearTimeout(timer);
+  return delivery.undelivered(performance.now() - startMs);
+}
+
+/** What the SDK has to say is counted by `delivery`, and said once by whoever ends the session. */
+function silence(delivery: Delivery): void {
+  setGlobalErrorHandler(() => {});
+  diag.setLogger(partialSuccessLogger(delivery), {
+    logLevel: PARTIAL_SUCCESS_LEVEL,
+    suppressOverrideMessage: true,
+  });
 }
 
 /** One resource for all signals, with no version, no process and no argument in it: streams must outlive a run. */
 function resourceAttributes({ serviceName, resourceAttributes }: TelemetryConfig): Record<string, string> {
   const { "host.name": _, ...given } = resourceAttributes;
   return { "service.namespace": "breakwater", ...given, "service.name": serviceName };
-}
-
-function samplerOf({ name, ratio }: TelemetryConfig["sampler"]): Sampler {
-  const base = name.replace("parentbased_", "");
-  const root =
-    base === "always_on"
-      ? new AlwaysOnSampler()
-      : base === "always_off"
-        ? new AlwaysOffSampler()
-        : new TraceIdRatioBasedSampler(ratio);
-  return name === base ? root : new ParentBasedSampler({ root });
 }

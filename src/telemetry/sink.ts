@@ -9,6 +9,7 @@ import {
   ROOT_CONTEXT,
   SeverityNumber,
   type Span,
+  type SpanContext,
   SpanKind,
   SpanStatusCode,
   TraceFlags,
@@ -18,30 +19,7 @@ import {
 import type { SpanReference } from "../breaker/state.ts";
 import { ATTRIBUTE, INSTRUMENTS, type Instrument, type InstrumentName } from "../instruments.ts";
 import type { LogRecord, Measurement, SignalSink, SpanRecord } from "./recorder.ts";
-
-/** Ids for the next span, in place of random ones: a span was given its ids when it began, before the SDK was there. */
-export class PresetIds {
-  #next: SpanReference | null = null;
-  readonly #random: { generateTraceId(): string; generateSpanId(): string };
-
-  constructor(random: { generateTraceId(): string; generateSpanId(): string }) {
-    this.#random = random;
-  }
-
-  preset(ids: SpanReference): void {
-    this.#next = ids;
-  }
-
-  generateTraceId(): string {
-    return this.#next?.traceId ?? this.#random.generateTraceId();
-  }
-
-  generateSpanId(): string {
-    const ids = this.#next;
-    this.#next = null;
-    return ids?.spanId ?? this.#random.generateSpanId();
-  }
-}
+import type { PresetIds } from "./sampling.ts";
 
 /** What an SdkSink hands signals to. */
 export interface SdkSinkTargets {
@@ -60,6 +38,8 @@ export interface RootSpan extends SpanReference {
   readonly startMs: number;
   /** Span of another process that this run belongs to, or null. */
   readonly parentSpanId: string | null;
+  /** Whether that other process samples its trace; true by default. */
+  readonly parentSampled?: boolean;
 }
 
 /** Hands recorded signals to the OpenTelemetry SDK, with the ids and the times that they had. */
@@ -67,15 +47,29 @@ export class SdkSink implements SignalSink {
   readonly #to: SdkSinkTargets;
   readonly #root: Span;
   readonly #rootIds: SpanReference;
+  /** Context in which the root span is the active one. */
+  readonly rootContext: Context;
   readonly #instruments = new Map<InstrumentName, (value: number, attributes: OtelAttributes) => void>();
 
   constructor(targets: SdkSinkTargets, root: RootSpan) {
     this.#to = targets;
     this.#rootIds = root;
     // First of all: whether the trace is sampled is decided once, for it and all below it.
-    targets.ids.preset(root);
-    const parent = root.parentSpanId === null ? ROOT_CONTEXT : contextOf(root.traceId, root.parentSpanId);
-    this.#root = targets.tracer.startSpan(root.name, { startTime: root.startMs }, parent);
+    const parent =
+      root.parentSpanId === null
+        ? ROOT_CONTEXT
+        : trace.setSpanContext(
+            ROOT_CONTEXT,
+            spanContextOf(
+              root.traceId,
+              root.parentSpanId,
+              root.parentSampled === false ? TraceFlags.NONE : TraceFlags.SAMPLED,
+            ),
+          );
+    this.#root = targets.ids.during(root, () =>
+      targets.tracer.startSpan(root.name, { startTime: root.startMs }, parent),
+    );
+    this.rootContext = trace.setSpan(ROOT_CONTEXT, this.#root);
   }
 
   span(span: SpanRecord): void {
@@ -85,16 +79,14 @@ export class SdkSink implements SignalSink {
       this.#root.end(span.endMs);
       return;
     }
-    this.#to.ids.preset(span);
-    const started = this.#to.tracer.startSpan(
-      span.name,
-      {
-        kind: span.kind === "client" ? SpanKind.CLIENT : SpanKind.INTERNAL,
-        startTime: span.startMs,
-        attributes: span.attributes,
-        links: span.links.map((link) => ({ context: { ...link, traceFlags: TraceFlags.SAMPLED } })),
-      },
-      this.#parentOf(span),
+    const options = {
+      kind: span.kind === "client" ? SpanKind.CLIENT : SpanKind.INTERNAL,
+      startTime: span.startMs,
+      attributes: span.attributes,
+      links: span.links.map((link) => ({ context: this.#spanContextOf(link.traceId, link.spanId) })),
+    };
+    const started = this.#to.ids.during(span, () =>
+      this.#to.tracer.startSpan(span.name, options, this.#contextOf(span.traceId, span.parentSpanId)),
     );
     if (span.errorType !== null) started.setStatus({ code: SpanStatusCode.ERROR });
     started.end(span.endMs);
@@ -114,14 +106,20 @@ export class SdkSink implements SignalSink {
       body,
       timestamp: timeMs,
       attributes: { ...attributes },
-      context: span ? contextOf(span.traceId, span.spanId) : ROOT_CONTEXT,
+      context: span ? this.#contextOf(span.traceId, span.spanId) : ROOT_CONTEXT,
     });
   }
 
-  #parentOf(span: SpanRecord): Context {
-    if (span.parentSpanId === null) return ROOT_CONTEXT;
-    if (span.parentSpanId === this.#rootIds.spanId) return trace.setSpan(ROOT_CONTEXT, this.#root);
-    return contextOf(span.traceId, span.parentSpanId);
+  #contextOf(traceId: string, spanId: string | null): Context {
+    if (spanId === null) return ROOT_CONTEXT;
+    if (spanId === this.#rootIds.spanId) return this.rootContext;
+    return trace.setSpanContext(ROOT_CONTEXT, this.#spanContextOf(traceId, spanId));
+  }
+
+  /** Spans of this run are sampled as its root is; those of other runs were sampled, or nothing would know them. */
+  #spanContextOf(traceId: string, spanId: string): SpanContext {
+    const own = traceId === this.#rootIds.traceId;
+    return spanContextOf(traceId, spanId, own ? this.#root.spanContext().traceFlags : TraceFlags.SAMPLED);
   }
 
   #instrument(name: InstrumentName): (value: number, attributes: OtelAttributes) => void {
@@ -145,6 +143,6 @@ function recorderOf(meter: Meter, name: string, kind: Instrument["kind"], option
   return (value: number, attributes: OtelAttributes) => instrument.record(value, attributes);
 }
 
-function contextOf(traceId: string, spanId: string): Context {
-  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true });
+function spanContextOf(traceId: string, spanId: string, traceFlags: TraceFlags): SpanContext {
+  return { traceId, spanId, traceFlags, isRemote: true };
 }
