@@ -16,65 +16,121 @@ const DECODER = new TextDecoder();
  */
 export async function bufferBody(response: Response): Promise<BufferedResponse> {
   if (response.body === null) return { response, isEmpty: true, isJson: () => false };
-  const bytes = await response.arrayBuffer();
-  return attachBuffer(response, bytes);
+  const body = attach(response, await response.arrayBuffer());
+  return { response, isEmpty: body.bytes.byteLength === 0, isJson: () => body.parse() !== null };
 }
 
-function attachBuffer(response: Response, bytes: ArrayBuffer): BufferedResponse {
-  let isUsed = false;
-  let text: string | undefined;
-  let parsed: { value: unknown } | null | undefined;
-  const decode = () => {
-    text ??= DECODER.decode(bytes);
-    return text;
-  };
-  const parse = () => {
-    if (parsed === undefined) {
+/** A body that is there, and what was read of it. */
+class Buffered {
+  readonly bytes: ArrayBuffer;
+  readonly #headers: Headers;
+  #text: string | undefined;
+  #parsed: { value: unknown } | null | undefined;
+  #isUsed = false;
+  /** The one whose stream the caller has, if it asked for it: what is read there is read here. */
+  #streamed: Response | undefined;
+
+  constructor(bytes: ArrayBuffer, headers: Headers) {
+    this.bytes = bytes;
+    this.#headers = headers;
+  }
+
+  get isUsed(): boolean {
+    return this.#isUsed || (this.#streamed?.bodyUsed ?? false);
+  }
+
+  get isSpent(): boolean {
+    return this.isUsed || this.#streamed?.body?.locked === true;
+  }
+
+  get stream(): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+    if (!this.#streamed) {
+      // Of a stream, Deno knows whether it was read; of bytes it does not.
+      this.#streamed = new Response(new Blob([this.bytes]).stream(), { headers: this.#headers });
+      if (this.#isUsed) void this.#streamed.arrayBuffer();
+    }
+    return this.#streamed.body;
+  }
+
+  async use<T>(read: () => T): Promise<Awaited<T>> {
+    if (this.isSpent) throw new TypeError("Body is unusable: Body has already been read");
+    this.#isUsed = true;
+    void this.#streamed?.arrayBuffer();
+    return await read();
+  }
+
+  decode(): string {
+    this.#text ??= DECODER.decode(this.bytes);
+    return this.#text;
+  }
+
+  parse(): { value: unknown } | null {
+    if (this.#parsed === undefined) {
       try {
-        parsed = { value: JSON.parse(decode()) };
+        this.#parsed = { value: JSON.parse(this.decode()) };
       } catch {
-        parsed = null;
+        this.#parsed = null;
       }
     }
-    return parsed;
-  };
-  // The rare ways to read a body go to a fresh Response.
-  const copy = () => new Response(bytes, { headers: response.headers });
-  // The one whose stream the caller has, if it asked for it: what is read there is read here.
-  let streamed: Response | undefined;
-  const isSpent = () => isUsed || (streamed !== undefined && (streamed.bodyUsed || streamed.body?.locked === true));
-  const use = async <T>(read: () => T): Promise<Awaited<T>> => {
-    if (isSpent()) throw new TypeError("Body is unusable: Body has already been read");
-    isUsed = true;
-    void streamed?.arrayBuffer();
-    return await read();
-  };
-  const own = (value: unknown) => ({ value, configurable: true, writable: true });
-  Object.defineProperties(response, {
-    json: own(() => use(() => (parse() ?? { value: JSON.parse(decode()) }).value)),
-    text: own(() => use(decode)),
-    arrayBuffer: own(() => use(() => bytes)),
-    bytes: own(() => use(() => new Uint8Array(bytes))),
-    blob: own(() => use(() => copy().blob())),
-    formData: own(() => use(() => copy().formData())),
-    clone: own(() => {
-      if (isSpent()) throw new TypeError("Response.clone: Body has already been consumed");
-      const { status, statusText, headers } = response;
-      const twin = new Response(bytes, { status, statusText, headers });
-      Object.defineProperty(twin, "url", { value: response.url });
-      return attachBuffer(twin, bytes.slice(0)).response;
-    }),
-    bodyUsed: { get: () => isUsed || (streamed?.bodyUsed ?? false), configurable: true },
-    body: {
-      get: () => {
-        if (!streamed) {
-          streamed = copy();
-          if (isUsed) void streamed.arrayBuffer();
-        }
-        return streamed.body;
-      },
-      configurable: true,
+    return this.#parsed;
+  }
+
+  /** The rare ways to read a body go to a fresh Response. */
+  copy(): Response {
+    return new Response(this.bytes, { headers: this.#headers });
+  }
+}
+
+const BODY = Symbol("buffered body");
+
+type WithBody = Response & { readonly [BODY]: Buffered };
+
+const method = (value: (this: WithBody) => unknown) => ({ value, configurable: true, writable: true });
+
+// A prototype in between: to define the same members on every response costs more than to read it.
+const PROTOTYPE = Object.create(Response.prototype, {
+  json: method(function () {
+    return this[BODY].use(() => (this[BODY].parse() ?? { value: JSON.parse(this[BODY].decode()) }).value);
+  }),
+  text: method(function () {
+    return this[BODY].use(() => this[BODY].decode());
+  }),
+  arrayBuffer: method(function () {
+    return this[BODY].use(() => this[BODY].bytes);
+  }),
+  bytes: method(function () {
+    return this[BODY].use(() => new Uint8Array(this[BODY].bytes));
+  }),
+  blob: method(function () {
+    return this[BODY].use(() => this[BODY].copy().blob());
+  }),
+  formData: method(function () {
+    return this[BODY].use(() => this[BODY].copy().formData());
+  }),
+  clone: method(function () {
+    if (this[BODY].isSpent) throw new TypeError("Response.clone: Body has already been consumed");
+    const { status, statusText, headers, url } = this;
+    const twin = new Response(this[BODY].bytes, { status, statusText, headers });
+    attach(twin, this[BODY].bytes.slice(0));
+    return Object.defineProperty(twin, "url", { value: url });
+  }),
+  bodyUsed: {
+    get(this: WithBody) {
+      return this[BODY].isUsed;
     },
-  });
-  return { response, isEmpty: bytes.byteLength === 0, isJson: () => parse() !== null };
+    configurable: true,
+  },
+  body: {
+    get(this: WithBody) {
+      return this[BODY].stream;
+    },
+    configurable: true,
+  },
+});
+
+function attach(response: Response, bytes: ArrayBuffer): Buffered {
+  const body = new Buffered(bytes, response.headers);
+  (response as { [BODY]?: Buffered })[BODY] = body;
+  Object.setPrototypeOf(response, PROTOTYPE);
+  return body;
 }

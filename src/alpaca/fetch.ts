@@ -8,6 +8,7 @@ import { type AlpacaHost, type AlpacaHosts, createAlpacaHosts } from "./host.ts"
 import { retryAfterMs, throttleMs } from "./outcome.ts";
 import { urlTemplate } from "./route.ts";
 import { sleep as realSleep, type Sleep } from "./sleep.ts";
+import { unrepeated } from "./unrepeated.ts";
 
 /** What createAlpacaFetch may be told; all but the configuration has a default. */
 export interface AlpacaFetchOptions {
@@ -49,17 +50,15 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
   const hosts = options.hosts ?? createAlpacaHosts({ config, now });
   const byOrigin = new Map([hosts.data, hosts.trading].map((host) => [host.origin, host]));
   const { timeoutMs, maxRetries } = config.alpaca;
+  const credentials = credentialHeaders(config);
 
   const alpacaFetch: typeof fetch = async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
     const host = byOrigin.get(url.origin);
-    const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined));
-    for (const name of CREDENTIAL_HEADERS) headers.delete(name);
-    if (!host) return send(input, { ...init, headers });
-    const request = outgoing(input, init, url, headers);
-    if (!config.alpaca.enabled) throw disabled(request.call, config.alpaca.because);
-    headers.set(CREDENTIAL_HEADERS[0], config.alpaca.credentials.key.reveal());
-    headers.set(CREDENTIAL_HEADERS[1], config.alpaca.credentials.secret.reveal());
+    const given = init?.headers ?? (input instanceof Request ? input.headers : undefined);
+    if (!host) return send(input, given === undefined ? init : { ...init, headers: withHeaders(given, null) });
+    if (credentials === null) throw disabled(config, describeCall(input, init, url));
+    const request = outgoing(input, init, url, given === undefined ? credentials : withHeaders(given, credentials));
     const retries = SAFE_METHODS.has(request.method) ? maxRetries : 0;
     for (let resendCount = 0; ; resendCount++) {
       const result = await attempt(request, host, resendCount);
@@ -80,15 +79,16 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
     input: Parameters<typeof fetch>[0],
     init: RequestInit | undefined,
     url: URL,
-    headers: Headers,
+    headers: HeadersInit,
   ): OutgoingRequest {
-    const method = (init?.method ?? (input instanceof Request ? input.method : "GET")).toUpperCase();
+    const method = methodOf(input, init);
     // A null in `init` takes the Request's own signal away, as in fetch.
     const inherited = input instanceof Request ? input.signal : undefined;
     const signal = init?.signal === undefined ? inherited : (init.signal ?? undefined);
     const body = init?.body ?? (input instanceof Request ? input.body : null);
     const isSpent = body instanceof ReadableStream && (body.locked || (input instanceof Request && input.bodyUsed));
     const build = (attemptSignal: AbortSignal | null) => ({
+      ...(SAFE_METHODS.has(method) ? undefined : unrepeated()),
       ...init,
       headers,
       redirect: "manual" as const,
@@ -97,7 +97,9 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
     return {
       method,
       url,
-      call: `${method} ${urlTemplate(url.pathname)}`,
+      get call() {
+        return describeCall(input, init, url);
+      },
       signal,
       send: (attemptSignal) => send(input, build(attemptSignal)),
       validate: () => {
@@ -127,17 +129,24 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
 
   /** Waits for a place in the budget; admission is asked again after it, since much may have happened meanwhile. */
   async function admit(request: OutgoingRequest, host: AlpacaHost, span: SpanReference | undefined): Promise<Permit> {
-    const { call, signal } = request;
+    const { signal } = request;
+    const asked = {
+      signal,
+      span,
+      get call() {
+        return request.call;
+      },
+    };
     const deadlineMs = now() + WINDOW_MS;
     for (;;) {
       const place = await host.budget.reserve();
-      if (!place.granted) throw new AlpacaThrottledError(call, place.waitMs, place.why);
+      if (!place.granted) throw new AlpacaThrottledError(request.call, place.waitMs, place.why);
       try {
         if (place.waitMs > 0) await sleep(place.waitMs, signal);
         const pausedMs = place.waitMs > 0 ? host.budget.pausedMs() : 0;
-        if (pausedMs === 0) return await host.breaker.enter({ signal, call, span });
+        if (pausedMs === 0) return await host.breaker.enter(asked);
         // A pause came during the wait: the place lies within it.
-        if (now() + pausedMs > deadlineMs) throw new AlpacaThrottledError(call, pausedMs, THROTTLED);
+        if (now() + pausedMs > deadlineMs) throw new AlpacaThrottledError(request.call, pausedMs, THROTTLED);
       } catch (error) {
         place.giveBack();
         throw error;
@@ -151,9 +160,10 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
     times: Pick<Attempt, "resendCount" | "startMs" | "endMs" | "span">,
     result: AttemptResult | undefined,
   ): void {
+    if (!options.onAttempt) return;
     const response = result && "response" in result ? result.response : null;
     try {
-      options.onAttempt?.({
+      options.onAttempt({
         method: request.method,
         url: request.url,
         ...times,
@@ -193,9 +203,34 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
   return alpacaFetch;
 }
 
-function disabled(call: string, because: "switched_off" | "credentials_missing"): AlpacaDisabledError {
+function credentialHeaders({ alpaca }: Config): Record<string, string> | null {
+  if (!alpaca.enabled) return null;
+  const { key, secret } = alpaca.credentials;
+  return { "apca-api-key-id": key.reveal(), "apca-api-secret-key": secret.reveal() };
+}
+
+/** The caller's headers, with these credentials in place of any that it set itself. */
+function withHeaders(given: HeadersInit, credentials: Record<string, string> | null): Headers {
+  const headers = new Headers(given);
+  for (const name of CREDENTIAL_HEADERS) {
+    const value = credentials?.[name];
+    if (value === undefined) headers.delete(name);
+    else headers.set(name, value);
+  }
+  return headers;
+}
+
+function describeCall(input: Parameters<typeof fetch>[0], init: RequestInit | undefined, url: URL): string {
+  return `${methodOf(input, init)} ${urlTemplate(url.pathname)}`;
+}
+
+function methodOf(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): string {
+  return (init?.method ?? (input instanceof Request ? input.method : "GET")).toUpperCase();
+}
+
+function disabled({ alpaca }: Config, call: string): AlpacaDisabledError {
   const why =
-    because === "switched_off"
+    !alpaca.enabled && alpaca.because === "switched_off"
       ? "Alpaca is switched off by ALPACA_ENABLED=false"
       : "Alpaca is disabled until ALPACA_API_KEY and ALPACA_API_SECRET are set";
   return new AlpacaDisabledError(`Cannot call ${call}: ${why}`);

@@ -251,7 +251,7 @@ test("a 429 also holds back the calls that were waiting for their place already"
   const held: (() => void)[] = [];
   await using server = await startScripted(
     json({}),
-    (response, request) => held.push(() => json({}, 429, { "Retry-After": "30" })(response, request)),
+    (response, request) => held.push(() => json({}, 429, { "Retry-After": "15" })(response, request)),
     json({}),
   );
   const { alpacaFetch } = setUp(server, { ALPACA_REQUESTS_PER_MINUTE: "2" }, { now: time.now, sleep: time.sleep });
@@ -266,9 +266,9 @@ test("a 429 also holds back the calls that were waiting for their place already"
   assert.equal((await slow).status, 429);
   await time.advanceTo(START_MS + 60_000);
   await time.untilSleeping(1);
-  assert.equal(time.nextWakeMs, START_MS + 80_000);
+  assert.equal(time.nextWakeMs, START_MS + 65_000);
   assert.equal(server.requests.length, 2);
-  await time.advanceTo(START_MS + 80_000);
+  await time.advanceTo(START_MS + 65_000);
   assert.equal((await waiting).status, 200);
 });
 

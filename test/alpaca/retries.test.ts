@@ -75,6 +75,19 @@ test("a HEAD is tried again, and a POST, PUT, PATCH or DELETE never is, whatever
   }
 });
 
+test("a change whose connection is cut is not sent again by the runtime either, on a connection that was used before", async () => {
+  await using simulator = await startSimulator();
+  const { alpacaFetch } = setUp(simulator, PATIENT);
+  for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+    const init = method === "DELETE" ? { method } : { method, body: "{}" };
+    for (let call = 0; call < 2; call++) await alpacaFetch(`${simulator.tradingUrl}/v2/orders/1`, init);
+    simulator.clearRequests();
+    simulator.fault({ kind: "reset" }, { times: 1 });
+    await assert.rejects(alpacaFetch(`${simulator.tradingUrl}/v2/orders/1`, init), AlpacaNetworkError);
+    assert.equal(simulator.counts.trading, 1, method);
+  }
+});
+
 test("waits double from 250 ms, and chance takes off up to a half", async () => {
   const delays: [number, number[]][] = [
     [0, [125, 250, 500, 1_000]],
