@@ -51,7 +51,13 @@ export class ConfigError extends BreakwaterError {
 /** The job itself could not be done: a difference was found, or orders would not go. */
 export class JobError extends BreakwaterError {
   override readonly name = "JobError";
-  readonly exitCode = EXIT.failed;
+  readonly exitCode: ExitCode;
+
+  /** @param exitCode what the script ends with; 1. */
+  constructor(message: string, exitCode: ExitCode = EXIT.failed) {
+    super(message);
+    this.exitCode = exitCode;
+  }
 }
 
 /** The run was ended by a signal. */

@@ -10,6 +10,8 @@ interface Asked {
   readonly url: URL;
   readonly schema: keyof typeof schemas | null;
   readonly isList: boolean;
+  /** Whether the market data host was asked, whose 403 is about keys or the data plan. */
+  readonly isData?: boolean;
   /** Values that no error may show, whatever the answer repeats. */
   readonly secrets: readonly string[];
 }
@@ -26,7 +28,7 @@ export async function readAnswer(response: Response, asked: Asked): Promise<unkn
   const text = await response.text();
   const body = parse(text);
   if (status < 200 || status > 299) {
-    const failure = describeFailure(response, text, body);
+    const failure = describeFailure(response, text, body, asked.isData ?? false);
     const message = asked.secrets.reduce((shown, secret) => shown.replaceAll(secret, "[hidden]"), failure.message);
     throw new AlpacaError({ ...context, ...failure, message });
   }
@@ -36,32 +38,29 @@ export async function readAnswer(response: Response, asked: Asked): Promise<unkn
     throw new AlpacaError({ ...context, kind: "unavailable", message });
   }
   if (asked.schema === null) return undefined;
+  // biome-ignore lint/performance/noDynamicNamespaceImportAccess: nothing is bundled here
   const schema: v.GenericSchema = schemas[asked.schema];
   const parsed = v.safeParse(asked.isList ? v.array(schema) : schema, body);
   if (parsed.success) return parsed.output;
   throw new AlpacaError({ ...context, kind: "schema", message: describeIssues(parsed.issues) });
 }
 
-function describeFailure(response: Response, text: string, body: unknown) {
+function describeFailure(response: Response, text: string, body: unknown, isData: boolean) {
   const { status } = response;
   const error = v.safeParse(schemas.ErrorBody, body);
   const code = error.success ? (error.output.code ?? null) : null;
   const said = error.success ? error.output.message : undefined;
-  const kind = kindOf(response);
+  const kind = kindOf(response.status, isData);
   const facts = [`Alpaca answered ${status}`, code === null ? "" : ` (${code})`];
   const message = `${facts.join("")}: ${explain(kind, status, said ?? shape(response, text))}`;
   return { kind, code, message };
 }
 
-function kindOf({ status, url }: Response): AlpacaErrorKind {
-  if (status === 401 || (status === 403 && /(?:^|\.)data\./.test(hostOf(url)))) return "credentials";
+function kindOf(status: number, isData: boolean): AlpacaErrorKind {
+  if (status === 401 || (status === 403 && isData)) return "credentials";
   if (status === 429) return "throttled";
   if (status >= 500 || status === 408) return "unavailable";
   return status < 400 ? "redirect" : "rejected";
-}
-
-function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).hostname : "";
 }
 
 function explain(kind: AlpacaErrorKind, status: number, said: string): string {

@@ -57,5 +57,7 @@ export const Order = v.looseObject({
 });
 export type Order = v.InferOutput<typeof Order>;
 
+export const Bars = v.looseObject({ bars: v.nullable(v.array(v.unknown())) });
+
 /** Body of an answer that is an error. */
 export const ErrorBody = v.object({ code: v.optional(v.number()), message: v.optional(v.string()) });

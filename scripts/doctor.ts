@@ -1,0 +1,72 @@
+import type { ConfigWarning } from "../src/config/config.ts";
+import { EXIT, exitCodeOf, JobError } from "../src/errors.ts";
+import type { Check } from "../src/script/checks.ts";
+import { runScript } from "../src/script/run-script.ts";
+
+interface Diagnosis {
+  readonly config: Readonly<Record<string, string>>;
+  readonly warnings: readonly ConfigWarning[];
+  readonly checks: readonly Omit<Check, "error">[];
+}
+
+const MARK = {
+  ok: ["green", "ok"],
+  warning: ["yellow", "warning"],
+  failed: ["red", "failed"],
+  skipped: ["dim", "skipped"],
+} as const;
+
+await runScript({
+  name: "doctor",
+  description: "Checks the set-up: configuration, Alpaca's hosts, credentials, this machine's clock, the collector.",
+  alpaca: "optional",
+  options: {
+    offline: { type: "boolean", description: "Look at the configuration only, and make no request" },
+    strict: { type: "boolean", description: "End with 78 when there is any warning" },
+  },
+  run: async ({ config, warnings, alpaca, args, signal, progress, fail }): Promise<Diagnosis> => {
+    const { describeConfig } = await import("../src/config/describe.ts");
+    const { checkAlpaca, checkCollector } = await import("../src/script/checks.ts");
+    const checks: Check[] = [];
+    if (args.offline) {
+      checks.push(
+        { name: "Alpaca", status: "skipped", detail: "--offline" },
+        { name: "collector", status: "skipped", detail: "--offline" },
+      );
+    } else {
+      progress("looking at Alpaca and the collector …");
+      if (config.alpaca.enabled) checks.push(...(await checkAlpaca(alpaca, config, signal)));
+      else checks.push({ name: "Alpaca", status: "skipped", detail: "no request is made while it is disabled" });
+      checks.push(...(await checkCollector(config.telemetry, signal)));
+    }
+    signal.throwIfAborted();
+    const errors = checks.flatMap(({ error }) => error ?? []);
+    const odd = warnings.length + checks.filter(({ status }) => status === "warning").length;
+    if (errors.length > 0) {
+      const failed = `${errors.length} of ${checks.length} checks failed`;
+      fail(
+        new JobError(`Cannot call the set-up healthy: ${failed}, see above`, exitCodeOf(new AggregateError(errors))),
+      );
+    } else if (args.strict && odd > 0) {
+      fail(
+        new JobError(
+          `Cannot call the set-up healthy: ${odd} ${odd === 1 ? "warning" : "warnings"}, and --strict allows none`,
+          EXIT.configuration,
+        ),
+      );
+    }
+    return { config: describeConfig(config), warnings, checks: checks.map(({ error: _, ...shown }) => shown) };
+  },
+  render: ({ config, warnings, checks }: Diagnosis, { style, facts }) => {
+    const mark = (status: Check["status"]) => style(MARK[status][0], MARK[status][1].padEnd(7));
+    const width = Math.max(...checks.map(({ name }) => name.length));
+    return [
+      style("bold", "Configuration"),
+      facts(Object.entries(config)),
+      "",
+      style("bold", "Checks"),
+      ...warnings.map(({ variable, message }) => `${mark("warning")}  ${variable} ${message}`),
+      ...checks.map(({ name, status, detail }) => `${mark(status)}  ${name.padEnd(width)}  ${detail}`),
+    ].join("\n");
+  },
+});
