@@ -214,7 +214,10 @@ export class CircuitBreaker {
     }
     const outcome =
       settlement.kind === "failure"
-        ? { ...settlement, opens: this.#window ? isCurrent && this.#window.failure(COCKATIEL_CLOSED) : ("by_count" as const) }
+        ? {
+            ...settlement,
+            opens: this.#window ? isCurrent && this.#window.failure(COCKATIEL_CLOSED) : ("by_count" as const),
+          }
         : settlement;
     const cause = settlement.kind === "failure" ? settlement.cause : undefined;
     return this.#update(

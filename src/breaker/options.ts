@@ -57,13 +57,11 @@ export function withDefaults(options: CircuitBreakerOptions): Required {
   const duration = (
     key: "failureWindowMs" | "windowMs" | "recoveryTimeoutMs" | "maxRecoveryTimeoutMs" | "probeLeaseMs",
     preset: number,
-    isZeroOf: "use" | "no use" = "no use",
+    bound: "from" | "above" = "above",
   ) => {
     const value = options[key] ?? preset;
-    if (Number.isFinite(value) && (value > 0 || (value === 0 && isZeroOf === "use"))) return value;
-    throw new RangeError(
-      `Cannot make circuit breaker "${options.name}": ${key} is ${value}, expected ms ${isZeroOf === "use" ? "from" : "above"} 0`,
-    );
+    if (Number.isFinite(value) && (value > 0 || (value === 0 && bound === "from"))) return value;
+    throw new RangeError(`Cannot make circuit breaker "${options.name}": ${key} is ${value}, expected ms ${bound} 0`);
   };
   const { failureRatio = null } = options;
   if (failureRatio !== null && !(failureRatio > 0 && failureRatio < 1)) {
@@ -71,7 +69,7 @@ export function withDefaults(options: CircuitBreakerOptions): Required {
       `Cannot make circuit breaker "${options.name}": failureRatio is ${failureRatio}, expected a number above 0 and below 1`,
     );
   }
-  const recoveryTimeoutMs = duration("recoveryTimeoutMs", 60_000, "use");
+  const recoveryTimeoutMs = duration("recoveryTimeoutMs", 60_000, "from");
   return {
     failureThreshold: count("failureThreshold", 5),
     failureWindowMs: duration("failureWindowMs", 7_200_000),
@@ -79,7 +77,7 @@ export function withDefaults(options: CircuitBreakerOptions): Required {
     windowMs: duration("windowMs", 60_000),
     minimumCalls: count("minimumCalls", 20),
     recoveryTimeoutMs,
-    maxRecoveryTimeoutMs: Math.max(recoveryTimeoutMs, duration("maxRecoveryTimeoutMs", 900_000, "use")),
+    maxRecoveryTimeoutMs: Math.max(recoveryTimeoutMs, duration("maxRecoveryTimeoutMs", 900_000, "from")),
     halfOpenProbes: count("halfOpenProbes", 1),
     probeLeaseMs: duration("probeLeaseMs", 30_000),
   };

@@ -77,7 +77,7 @@ const otlpUrl = v.pipe(
   v.string(),
   v.check((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), OTLP_URL),
   v.check(
-    (text) => !/^[^/]*\/\/[^/?#]*@/.test(text),
+    (text) => !URL.parse(text)?.username && !URL.parse(text)?.password,
     `${OTLP_URL}; user and password do not belong in it: use OTEL_EXPORTER_OTLP_HEADERS`,
   ),
 );

@@ -104,8 +104,9 @@ export async function run<const F extends Flags>(definition: ScriptDefinition<F>
   }
   stopWaiting();
   if (watchman.interruption) {
-    failures.unshift(watchman.interruption);
-    return finish("interrupted");
+    // A body that listened may have put things in order, and has something to say.
+    if (!failures.includes(watchman.interruption)) failures.unshift(watchman.interruption);
+    return finish("interrupted", result?.value === undefined ? undefined : result);
   }
   return finish(failures.length === 0 && !requested ? "success" : "failure", result);
 }
