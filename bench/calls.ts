@@ -13,7 +13,12 @@ import {
 import Opossum from "opossum";
 import { createAlpacaFetch } from "../src/alpaca/fetch.ts";
 import { CircuitBreaker } from "../src/breaker/circuit-breaker.ts";
+import type { Config } from "../src/config/config.ts";
 import { parseConfig } from "../src/config/parse.ts";
+import { startOtlpReceiver } from "../src/local/otlp-receiver.ts";
+import { newSpanId, newTraceId } from "../src/telemetry/recorder.ts";
+import { startSession } from "../src/telemetry/sdk.ts";
+import { recordAttempt } from "../src/telemetry/signals.ts";
 import { interleave, type Spread } from "./stats.ts";
 
 type Call = () => Promise<unknown>;
@@ -30,7 +35,16 @@ async function measure(candidates: Readonly<Record<string, Call>>, concurrency: 
   return interleave(rounds, Object.fromEntries(Object.entries(candidates).map(([name, call]) => [name, time(call)])));
 }
 
-function candidatesFor(url: string): Record<string, Call> {
+/** The same call with spans and metrics of the OpenTelemetry SDK, to a collector that answers at once. */
+async function withSdk(config: Config): Promise<typeof fetch> {
+  const receiver = await startOtlpReceiver();
+  const { config: telemetry } = parseConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+  const root = { traceId: newTraceId(), spanId: newSpanId(), parentSpanId: null, name: "bench", startMs: Date.now() };
+  const session = await startSession({ config: telemetry.telemetry, root });
+  return createAlpacaFetch({ config, onAttempt: (attempt) => recordAttempt(session.sink, attempt, root) });
+}
+
+async function candidatesFor(url: string): Promise<Record<string, Call>> {
   const headers = { "apca-api-key-id": "PKBENCH000000000000", "apca-api-secret-key": "bench-secret" };
   const bare: Call = async () => (await fetch(url, { headers })).json();
   const { config } = parseConfig({
@@ -40,6 +54,7 @@ function candidatesFor(url: string): Record<string, Call> {
     ALPACA_REQUESTS_PER_MINUTE: "999999999",
   });
   const alpacaFetch = createAlpacaFetch({ config });
+  const traced = await withSdk(config);
   const policy = wrap(
     retry(handleAll, { maxAttempts: 2, backoff: new ExponentialBackoff() }),
     circuitBreaker(handleAll, { halfOpenAfter: 60_000, breaker: new ConsecutiveBreaker(5) }),
@@ -49,6 +64,7 @@ function candidatesFor(url: string): Record<string, Call> {
   return {
     "bare fetch": bare,
     breakwater: async () => (await alpacaFetch(url)).json(),
+    "breakwater with the SDK": async () => (await traced(url)).json(),
     "cockatiel retry + breaker + timeout": () =>
       policy.execute(async ({ signal }) => (await fetch(url, { headers, signal })).json()),
     opossum: () => opossum.fire(),
@@ -76,7 +92,7 @@ async function measureRejected(rounds: number): Promise<Spread> {
 }
 
 const [url = "", rounds = "15"] = process.argv.slice(2);
-const candidates = candidatesFor(url);
+const candidates = await candidatesFor(url);
 const oneAtATime = await measure(candidates, 1, Number(rounds));
 const sixteen = await measure(candidates, 16, Number(rounds));
 const rejected = await measureRejected(Number(rounds));
