@@ -1,13 +1,14 @@
 #!/bin/sh
 # Installs what the tests in test/observability and test/end-to-end run for real: Prometheus with promtool, Alertmanager
-# with amtool (Debian's packages; needs root), and the collector (Go). Does nothing for what is already there.
+# with amtool, openssl (Debian's packages; needs root), and the collector (Go). Does nothing for what is already there.
 set -eu
 
 folder=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 missing=
 command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$missing prometheus"
-command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || missing="$missing prometheus-alertmanager"
+{ command -v alertmanager >/dev/null || command -v prometheus-alertmanager >/dev/null; } && command -v amtool >/dev/null || missing="$missing prometheus-alertmanager"
+command -v openssl >/dev/null || missing="$missing openssl"
 
 if [ -n "$missing" ]; then
   # Debian starts a daemon as soon as it is installed; the tests start their own, and 9090 and 9093 stay free.
@@ -24,8 +25,9 @@ if [ -n "$missing" ]; then
   apt-get install -qq -y --no-install-recommends $missing >&2
   # Nor after the next boot.
   if [ -d /run/systemd/system ]; then
-    # shellcheck disable=SC2086
-    systemctl disable --now $missing >&2
+    for service in prometheus prometheus-alertmanager; do
+      case " $missing " in *" $service "*) systemctl disable --now "$service" >&2 ;; esac
+    done
   fi
 fi
 

@@ -19,10 +19,12 @@ export interface Collector extends Daemon {
 export interface CollectorOptions {
   readonly folder: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Further configuration files, merged over otel-collector.yaml. */
+  readonly configs?: readonly string[];
 }
 
 /** Starts the collector with otel-collector.yaml; only ports and folders differ from what a user runs. */
-export async function startCollector({ folder, env = {} }: CollectorOptions): Promise<Collector> {
+export async function startCollector({ folder, env = {}, configs = [] }: CollectorOptions): Promise<Collector> {
   const [grpc, http, metrics, own, health] = (await freePorts(5)) as [number, number, number, number, number];
   const overrides = join(folder, "collector-test.yaml");
   writeFileSync(
@@ -43,7 +45,7 @@ export async function startCollector({ folder, env = {} }: CollectorOptions): Pr
   const start = () =>
     startDaemon({
       command: requireProgram("otelcol"),
-      args: ["--config", join(ROOT, "otel-collector.yaml"), "--config", overrides],
+      args: [join(ROOT, "otel-collector.yaml"), ...configs, overrides].flatMap((config) => ["--config", config]),
       readyUrl: `http://127.0.0.1:${health}/`,
       cwd: folder,
       env: { OTELCOL_STORAGE_DIR: join(folder, "collector-storage"), ...env },
