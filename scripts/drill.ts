@@ -35,7 +35,7 @@ await runScript({
     const tell = (line: string) => args.json || log.info(line);
     const telemetry = new ScriptTelemetry("drill", startMs, telemetryConfig, process.env.TRACEPARENT);
     telemetry.start(config.alpaca, []);
-    const hosts = createAlpacaHosts({ config });
+    const hosts = createAlpacaHosts({ config, newSpan: () => telemetry.newSpan() });
     for (const host of [hosts.trading, hosts.data]) telemetry.watch(host.breaker);
     telemetry.load();
     const client = createAlpacaClient({

@@ -53,7 +53,8 @@ test("no task has a permission without bounds, or asks for one", () => {
     assert.ok(words.includes("--no-prompt"), name);
     assert.ok(words.includes("--ignore-env"), name);
     const flags = words.filter((word) => word.startsWith("--allow-")).map((word) => word.split("=")[0]);
-    assert.deepEqual(flags.sort(), ["--allow-env", "--allow-net", "--allow-read", "--allow-sys"], name);
+    const writing = JOBS.some((job) => job.name === name) ? ["--allow-write"] : [];
+    assert.deepEqual(flags.sort(), ["--allow-env", "--allow-net", "--allow-read", "--allow-sys", ...writing], name);
     for (const flag of flags) assert.ok(!listOf({ name, words }, flag ?? "").some((item) => ["", "*"].includes(item)));
   }
 });
@@ -76,7 +77,7 @@ test("what needs no account may read no credentials, and reaches loopback only",
   }
 });
 
-test("a job reaches Alpaca's hosts and loopback, and reads .env and .breakwater", () => {
+test("a job reaches Alpaca's hosts and loopback, reads .env and .breakwater, and writes the latter", () => {
   for (const job of JOBS) {
     assert.deepEqual(
       listOf(job, "--allow-net"),
@@ -91,5 +92,6 @@ test("a job reaches Alpaca's hosts and loopback, and reads .env and .breakwater"
       job.name,
     );
     assert.deepEqual(listOf(job, "--allow-read"), [".env", ".breakwater"], job.name);
+    assert.deepEqual(listOf(job, "--allow-write"), [".breakwater"], job.name);
   }
 });

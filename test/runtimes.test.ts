@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, describe, test } from "node:test";
@@ -58,6 +58,7 @@ for (const [runtime, commandOf] of Object.entries(RUNTIMES)) {
     let simulator: Simulator;
     let receiver: OtlpReceiver;
     let env: Record<string, string>;
+    const stateDir = `./.breakwater/test-${process.pid}-${runtime.replaceAll(/\W/g, "-")}`;
 
     before(async () => {
       simulator = await startSimulator();
@@ -68,11 +69,14 @@ for (const [runtime, commandOf] of Object.entries(RUNTIMES)) {
         ALPACA_BASE_URL: simulator.tradingUrl,
         ALPACA_DATA_URL: simulator.dataUrl,
         OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+        // Within the folder that a task may write to.
+        STATE_DIR: stateDir,
       };
     });
     after(async () => {
       await simulator.close();
       await receiver.close();
+      rmSync(join(ROOT, stateDir), { recursive: true, force: true });
     });
 
     const status = (overrides: Record<string, string> = {}, flags: readonly string[] = []) =>

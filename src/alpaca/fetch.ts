@@ -2,8 +2,8 @@ import type { Permit } from "../breaker/permit.ts";
 import type { SpanReference } from "../breaker/state.ts";
 import type { Config } from "../config/config.ts";
 import { AlpacaDisabledError, AlpacaThrottledError } from "../errors.ts";
+import { THROTTLED, WINDOW_MS } from "../store/budget.ts";
 import { type Attempt, type AttemptResult, makeAttempt, type OutgoingRequest } from "./attempt.ts";
-import { THROTTLED, WINDOW_MS } from "./budget.ts";
 import { type AlpacaHost, type AlpacaHosts, createAlpacaHosts } from "./host.ts";
 import { retryAfterMs, throttleMs } from "./outcome.ts";
 import { urlTemplate } from "./route.ts";
@@ -123,7 +123,7 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
     } finally {
       report(request, { resendCount, startMs, endMs: now(), span }, result);
     }
-    if ("response" in result) heed(host, result.response);
+    if ("response" in result) await heed(host, result.response);
     return result;
   }
 
@@ -143,15 +143,15 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
       if (!place.granted) throw new AlpacaThrottledError(request.call, place.waitMs, place.why);
       try {
         if (place.waitMs > 0) await sleep(place.waitMs, signal);
-        const pausedMs = place.waitMs > 0 ? host.budget.pausedMs() : 0;
+        const pausedMs = place.waitMs > 0 ? await host.budget.pausedMs() : 0;
         if (pausedMs === 0) return await host.breaker.enter(asked);
         // A pause came during the wait: the place lies within it.
         if (now() + pausedMs > deadlineMs) throw new AlpacaThrottledError(request.call, pausedMs, THROTTLED);
       } catch (error) {
-        place.giveBack();
+        await place.giveBack();
         throw error;
       }
-      place.giveBack();
+      await place.giveBack();
     }
   }
 
@@ -177,9 +177,9 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
   }
 
   /** Other programs share the account: what Alpaca says of its own count goes before ours. */
-  function heed(host: AlpacaHost, { status, headers }: Response): void {
-    if (status === 429) host.budget.pause(throttleMs(headers, now()) ?? DEFAULT_PAUSE_MS);
-    else if (headers.get("x-ratelimit-remaining") === "0") host.budget.pause(throttleMs(headers, now()) ?? 0);
+  async function heed(host: AlpacaHost, { status, headers }: Response): Promise<void> {
+    if (status === 429) await host.budget.pause(throttleMs(headers, now()) ?? DEFAULT_PAUSE_MS);
+    else if (headers.get("x-ratelimit-remaining") === "0") await host.budget.pause(throttleMs(headers, now()) ?? 0);
   }
 
   /** Time until the next attempt in ms, 0 when the budget decides; null when this result is final. */

@@ -1,7 +1,8 @@
 import type { BreakerCell } from "../breaker/cell.ts";
 import { CircuitBreaker } from "../breaker/circuit-breaker.ts";
+import type { SpanReference } from "../breaker/state.ts";
 import type { Config } from "../config/config.ts";
-import { MemoryBudget, type RequestBudget } from "./budget.ts";
+import { MemoryBudget, type RequestBudget } from "../store/budget.ts";
 
 /** A probe's lease outlasts its request by this much, so that it does not lapse while the answer is being read. */
 const LEASE_MARGIN_MS = 5_000;
@@ -23,12 +24,16 @@ export interface AlpacaHosts {
 export interface AlpacaHostsOptions {
   readonly config: Config;
   readonly now?: () => number;
+  /** Names the span of a state change. */
+  readonly newSpan?: () => SpanReference;
+  /** Where the budget of that host is kept. */
+  readonly budget?: (host: string) => RequestBudget;
   /** Where the breaker of that name for that host, with its port, keeps its state. */
   readonly cell?: (name: string, host: string) => BreakerCell;
 }
 
 /** Makes the breaker and the budget of each host: a data outage never blocks trading. */
-export function createAlpacaHosts({ config, now, cell }: AlpacaHostsOptions): AlpacaHosts {
+export function createAlpacaHosts({ config, now, newSpan, cell, budget }: AlpacaHostsOptions): AlpacaHosts {
   const make = (name: string, url: string): AlpacaHost => {
     const { origin, host, hostname } = new URL(url);
     const breaker = new CircuitBreaker({
@@ -37,9 +42,10 @@ export function createAlpacaHosts({ config, now, cell }: AlpacaHostsOptions): Al
       serverAddress: hostname,
       probeLeaseMs: config.alpaca.timeoutMs + LEASE_MARGIN_MS,
       ...(now && { now }),
+      ...(newSpan && { newSpan }),
       ...(cell && { cell: cell(name, host) }),
     });
-    return { origin, breaker, budget: new MemoryBudget(config.alpaca.requestsPerMinute, now) };
+    return { origin, breaker, budget: budget?.(host) ?? new MemoryBudget(config.alpaca.requestsPerMinute, now) };
   };
   const trading = make("alpaca.trading", config.alpaca.baseUrl);
   const isOneHost = new URL(config.alpaca.dataUrl).origin === trading.origin;

@@ -27,10 +27,11 @@ export interface BreakerCell {
 /** State that lives as long as the process. */
 export class MemoryCell implements BreakerCell {
   readonly now: () => number;
-  #record = NEW_RECORD;
+  #record: BreakerRecord;
 
-  constructor(now: () => number = () => Date.now()) {
+  constructor(now: () => number = () => Date.now(), record: BreakerRecord = NEW_RECORD) {
     this.now = now;
+    this.#record = record;
   }
 
   peek(): BreakerRecord {

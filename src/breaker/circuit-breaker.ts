@@ -42,6 +42,7 @@ export class CircuitBreaker {
   readonly #classifyError: (error: unknown) => "success" | "failure" | "ignored";
   readonly #transitions = new Listeners<Transition>();
   readonly #outcomes = new Listeners<CallOutcome>();
+  readonly #newSpan: () => SpanReference | null;
   /** What opened the circuit in this process; another process leaves only its kind. */
   #cause: unknown;
 
@@ -52,6 +53,7 @@ export class CircuitBreaker {
     this.serverAddress = options.serverAddress ?? null;
     this.#cell = options.cell ?? new MemoryCell(options.now);
     this.#classifyError = options.classifyError ?? classifyError;
+    this.#newSpan = options.newSpan ?? (() => null);
     const { failureRatio, windowMs, minimumCalls } = this.#policy;
     const now = () => this.#cell.now();
     this.#window = failureRatio === null ? null : new WindowBreaker({ failureRatio, windowMs, minimumCalls, now });
@@ -263,6 +265,7 @@ export class CircuitBreaker {
         operator,
         outageMs,
         call: options.span ?? null,
+        span: this.#newSpan(),
       };
       return { record: step.record, transition, result };
     });

@@ -1,4 +1,5 @@
 import type { BreakerCell } from "./cell.ts";
+import type { SpanReference } from "./state.ts";
 
 /** What a new CircuitBreaker may be told; everything but the name has a default. */
 export interface CircuitBreakerOptions {
@@ -29,6 +30,8 @@ export interface CircuitBreakerOptions {
   readonly serverAddress?: string;
   /** What an error thrown by a call means; by default a failure, unless the call was cancelled or rejected. */
   readonly classifyError?: (error: unknown) => "success" | "failure" | "ignored";
+  /** Names the span of a state change, before it is stored. */
+  readonly newSpan?: () => SpanReference;
   /** Where state is kept; by default in memory, for as long as the process lives. */
   readonly cell?: BreakerCell;
   /** Clock of the state in memory, in ms since the Unix epoch; Date.now. */
@@ -38,7 +41,7 @@ export interface CircuitBreakerOptions {
 type Required = {
   [Key in Exclude<
     keyof CircuitBreakerOptions,
-    "name" | "failureRatio" | "serverAddress" | "classifyError" | "cell" | "now"
+    "name" | "failureRatio" | "serverAddress" | "classifyError" | "newSpan" | "cell" | "now"
   >]-?: number;
 } & { readonly failureRatio: number | null };
 

@@ -95,6 +95,8 @@ export interface Transition {
   readonly outageMs: number | null;
   /** The call that caused the change, if it is traced. */
   readonly call: SpanReference | null;
+  /** The change's own span, if it is traced; a copy of the change carries the same one. */
+  readonly span: SpanReference | null;
 }
 
 /** State that a caller meets at the given time: an open circuit whose cooldown is over reads half-open. */

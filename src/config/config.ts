@@ -77,10 +77,16 @@ export interface TelemetryConfig {
   readonly exportTimeoutMs: number;
 }
 
+/** Where breaker state is kept: one machine's file, or a fleet's database. A relative path is the toolkit's own. */
+export type StoreConfig =
+  | { readonly kind: "sqlite"; readonly path: string }
+  | { readonly kind: "postgres"; readonly url: Secret; readonly poolSize: number };
+
 /** The whole configuration, validated once. It prints and serialises without secrets. */
 export interface Config {
   readonly alpaca: AlpacaConfig;
   readonly telemetry: TelemetryConfig;
+  readonly store: StoreConfig;
   readonly logLevel: LogLevel;
 }
 

@@ -11,7 +11,7 @@ export function describeConfig({ alpaca, telemetry, logLevel }: Config): Record<
   const opens =
     breaker.failureRatio === null
       ? `after ${breaker.failureThreshold} outages in a row`
-      : `at ${breaker.failureRatio * 100}% failures within ${seconds(breaker.windowMs)}, from ${breaker.minimumCalls} calls on`;
+      : `at ${Number((breaker.failureRatio * 100).toFixed(4))}% failures within ${seconds(breaker.windowMs)}, from ${breaker.minimumCalls} calls on`;
   return {
     alpaca: access,
     credentials: alpaca.enabled ? "set (hidden)" : "not used",

@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { ConfigError, type ConfigProblem } from "../errors.ts";
 import { parseAlpaca } from "./alpaca.ts";
-import type { Config, ConfigWarning, SignalConfig, SignalName, TelemetryConfig } from "./config.ts";
+import type { Config, ConfigWarning, SignalConfig, SignalName, StoreConfig, TelemetryConfig } from "./config.ts";
+import { Secret } from "./secret.ts";
 import { ALIASES, VARIABLE_NAMES, VARIABLES, type VariableName, type Variables } from "./variables.ts";
 
 /** What the environment is read from; a blank value counts as unset. */
@@ -27,7 +28,7 @@ export function parseConfig(env: Environment): { config: Config; warnings: Confi
   if (problems.length > 0) throw new ConfigError(problems);
   const isSwitchedOff = !alpaca.enabled && alpaca.because === "switched_off";
   return {
-    config: { alpaca, telemetry, logLevel: variables.LOG_LEVEL },
+    config: { alpaca, telemetry, store: parseStore(variables), logLevel: variables.LOG_LEVEL },
     warnings: isSwitchedOff ? warnings.filter(({ area }) => area !== "alpaca") : warnings,
   };
 }
@@ -54,6 +55,15 @@ function repair(output: unknown, problems: readonly ConfigProblem[]): unknown {
   const bad = new Set(problems.map((problem) => problem.variable));
   const good = Object.entries(output as object).filter(([name]) => !bad.has(name));
   return { ...v.parse(VARIABLES, {}), ...Object.fromEntries(good) };
+}
+
+function parseStore({ DATABASE_URL, DATABASE_POOL_SIZE, STATE_DIR }: Variables): StoreConfig {
+  if (DATABASE_URL === undefined) return { kind: "sqlite", path: `${STATE_DIR}/breakwater.sqlite` };
+  if (!DATABASE_URL.startsWith("sqlite:")) {
+    return { kind: "postgres", url: new Secret(DATABASE_URL), poolSize: DATABASE_POOL_SIZE };
+  }
+  // Both sqlite:state.db and sqlite:///var/lib/state.db are in use.
+  return { kind: "sqlite", path: DATABASE_URL.slice("sqlite:".length).replace(/^\/\/(?=\/|[^/])/, "") };
 }
 
 function parseTelemetry(variables: Variables, warnings: ConfigWarning[]): TelemetryConfig {

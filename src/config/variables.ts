@@ -72,6 +72,16 @@ const apiUrl = v.pipe(
   v.check((url) => url.search === "" && url.hash === "", `${API_URL}; without query and fragment`),
 );
 
+const DATABASE_URL =
+  "expected sqlite: and the path of a file, or postgres://user:password@host/database, or remove the variable";
+const databaseUrl = v.pipe(
+  v.string(),
+  v.check(
+    (text) => /^sqlite:.+/.test(text) || (/^postgres(?:ql)?:\/\/./.test(text) && URL.canParse(text)),
+    DATABASE_URL,
+  ),
+);
+
 const OTLP_URL = "expected the collector's URL with its scheme, such as http://localhost:4318, or remove the variable";
 const otlpUrl = v.pipe(
   v.string(),
@@ -107,6 +117,9 @@ export const VARIABLES = v.object({
   ALPACA_BREAKER_RECOVERY_SECONDS: v.optional(seconds(0.1, 86_400, 60), "60"),
   ALPACA_BREAKER_MAX_RECOVERY_SECONDS: v.optional(seconds(0.1, 86_400, 900), "900"),
   ALPACA_BREAKER_HALF_OPEN_PROBES: v.optional(wholeNumber(1, 100, "probes", 1), "1"),
+  STATE_DIR: v.optional(v.string(), "./.breakwater/state"),
+  DATABASE_URL: v.optional(databaseUrl),
+  DATABASE_POOL_SIZE: v.optional(wholeNumber(1, 100, "connections", 4), "4"),
   LOG_LEVEL: v.optional(oneOf(["debug", "info", "warn", "error"]), "info"),
   OTEL_SDK_DISABLED: v.optional(
     v.pipe(

@@ -11,6 +11,7 @@ import { afterFirstRequest } from "./first-request.ts";
 import { type Args, describeFlags, type Flags, parseFlags } from "./flags.ts";
 import { type Log, StderrLog } from "./log.ts";
 import type { ScriptContext, ScriptDefinition } from "./run-script.ts";
+import { openSharedState } from "./state.ts";
 import { type ScriptOutcome, ScriptTelemetry } from "./telemetry.ts";
 import { ExitRequest, Watchman } from "./watchman.ts";
 
@@ -51,7 +52,11 @@ export async function run<const F extends Flags>(definition: ScriptDefinition<F>
   telemetry.start(config.alpaca, warnings);
   for (const { variable, message } of warnings) log.warn(`${variable} ${message}`);
 
-  const hosts = createAlpacaHosts({ config });
+  // What plays on its own simulator leaves the state of real accounts alone.
+  const { hosts, store } =
+    definition.alpaca === "none"
+      ? { hosts: createAlpacaHosts({ config }), store: null }
+      : await openSharedState(definition.name, config, telemetry, log);
   for (const host of new Set([hosts.trading, hosts.data])) telemetry.watch(host.breaker);
   const { signal } = watchman;
   const wired = {
@@ -67,8 +72,10 @@ export async function run<const F extends Flags>(definition: ScriptDefinition<F>
     if (result) await print(definition, args.json, result.value);
     for (const failure of failures) log.error(describe(failure));
     const exitCode = requested ?? (failures.length === 0 ? EXIT.done : exitCodeOf(new AggregateError(failures)));
-    for (const host of new Set([hosts.trading, hosts.data])) telemetry.budget(host.breaker, host.budget.remaining());
+    for (const host of new Set([hosts.trading, hosts.data]))
+      telemetry.budget(host.breaker, await host.budget.remaining());
     await deliver(telemetry, config, log, outcome, exitCode);
+    await store?.close();
     return watchman.exit(exitCode);
   };
 
@@ -86,6 +93,7 @@ export async function run<const F extends Flags>(definition: ScriptDefinition<F>
     config,
     warnings,
     alpaca: Object.assign(createAlpacaClient({ ...wired, signal }), { fetch: createAlpacaFetch(wired) }),
+    store,
     breakers: { trading: hosts.trading.breaker, data: hosts.data.breaker },
     log,
     signal,

@@ -2,6 +2,7 @@ import * as nodeModule from "node:module";
 import type { AlpacaClient } from "../alpaca/client.ts";
 import type { CircuitBreaker } from "../breaker/circuit-breaker.ts";
 import type { Config, ConfigWarning } from "../config/config.ts";
+import type { Store } from "../store/store.ts";
 import type { Args, Flags } from "./flags.ts";
 import type { Log } from "./log.ts";
 import type * as Output from "./output.ts";
@@ -13,6 +14,8 @@ export interface ScriptContext<F extends Flags = Flags> {
   readonly warnings: readonly ConfigWarning[];
   /** Typed calls; they end when the script is interrupted. */
   readonly alpaca: AlpacaClient & { readonly fetch: typeof fetch };
+  /** Stored state, shared with every other script; null when it cannot be used. */
+  readonly store: Store | null;
   readonly breakers: { readonly trading: CircuitBreaker; readonly data: CircuitBreaker };
   /** For a person, on stderr. */
   readonly log: Log;

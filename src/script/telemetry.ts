@@ -3,9 +3,12 @@ import type { CircuitBreaker } from "../breaker/circuit-breaker.ts";
 import type { SpanReference } from "../breaker/state.ts";
 import type { ConfigWarning, TelemetryConfig } from "../config/config.ts";
 import { ATTRIBUTE, CONFIG_WARNING_EVENT } from "../instruments.ts";
+import type { Outbox, Store } from "../store/store.ts";
 import { newSpanId, newTraceId, Recorder } from "../telemetry/recorder.ts";
 import type { TelemetrySession, Undelivered } from "../telemetry/sdk.ts";
 import { countCalls, recordAttempt, recordState, recordTransition } from "../telemetry/signals.ts";
+
+import type { Replay } from "./replay.ts";
 
 export type ScriptOutcome = "success" | "failure" | "skipped" | "interrupted";
 
@@ -19,7 +22,11 @@ export class ScriptTelemetry {
   readonly #config: TelemetryConfig;
   readonly #recorder = new Recorder();
   readonly #root: SpanReference;
-  readonly #parent: SpanReference | null;
+  readonly #parent: (SpanReference & { readonly sampled: boolean }) | null;
+  #kept: { readonly outbox: Outbox; readonly onError: (error: unknown) => void } | null = null;
+  #replay: Replay | null = null;
+  #hasChanges = false;
+  #isFleet = false;
   #session: Promise<TelemetrySession | null> | null = null;
 
   constructor(script: string, startMs: number, config: TelemetryConfig, traceparent: string | undefined) {
@@ -30,8 +37,25 @@ export class ScriptTelemetry {
     this.#root = { traceId: this.#parent?.traceId ?? newTraceId(), spanId: newSpanId() };
   }
 
-  get traceId(): string {
-    return this.#root.traceId;
+  /** The run's own span, which all others are below. */
+  get root(): SpanReference {
+    return this.#root;
+  }
+
+  /** Keeps state changes in the store's outbox until they have arrived, and sends what earlier runs left there. */
+  keep(store: Store, onError: (error: unknown) => void): void {
+    this.#kept = { outbox: store.outbox, onError };
+    this.#isFleet = store.scope === "fleet";
+  }
+
+  /** Counts something that went wrong with the store. */
+  storeError(): void {
+    this.#recorder.measure({ name: "circuit_breaker.store.errors", value: 1, attributes: NONE });
+  }
+
+  /** Counts state changes that the outbox gave up. */
+  dropped(count: number): void {
+    this.#recorder.measure({ name: "telemetry.outbox.dropped", value: count, attributes: NONE });
   }
 
   /** Records what is known at the start: whether Alpaca is on, and what is odd about the configuration. */
@@ -60,8 +84,8 @@ export class ScriptTelemetry {
     recordState(this.#recorder, breaker);
     countCalls(this.#recorder, breaker);
     breaker.onTransition((transition) => {
-      const span = { traceId: this.#root.traceId, spanId: newSpanId() };
-      recordTransition(this.#recorder, transition, span, this.#root.spanId);
+      this.#hasChanges = true;
+      recordTransition(this.#recorder, transition, this.#root.spanId);
       recordState(this.#recorder, breaker);
       void this.#session?.then((session) => session?.flush());
     });
@@ -111,22 +135,48 @@ export class ScriptTelemetry {
     });
     this.load();
     const session = await this.#session;
-    return session ? session.end(FLUSH_MS) : [];
+    if (!session) return [];
+    const leftMs = await this.#reportOutbox(session);
+    const undelivered = await session.end(leftMs);
+    await this.#replay?.settled();
+    return undelivered;
+  }
+
+  /** The size of the outbox is known once the collector has answered; returns how much time that has left. */
+  async #reportOutbox(session: TelemetrySession): Promise<number> {
+    const replay = this.#replay;
+    if (!replay) return FLUSH_MS;
+    const startMs = performance.now();
+    if (this.#hasChanges || replay.hasReplayed) {
+      const timeout = Promise.withResolvers<void>();
+      const timer = setTimeout(timeout.resolve, FLUSH_MS / 2);
+      await Promise.race([session.flush().then(() => replay.settled()), timeout.promise]);
+      clearTimeout(timer);
+    }
+    const size = await replay.size();
+    if (size !== null) this.#recorder.measure({ name: "telemetry.outbox.size", value: size, attributes: NONE });
+    return Math.max(0, FLUSH_MS - (performance.now() - startMs));
   }
 
   async #open(): Promise<TelemetrySession | null> {
     try {
       const { startSession } = await import("../telemetry/sdk.ts");
+      const replay = this.#kept && new (await import("./replay.ts")).Replay(this.#kept.outbox, this.#kept.onError);
+      this.#replay = replay;
       const session = await startSession({
         config: this.#config,
         root: {
           ...this.#root,
           parentSpanId: this.#parent?.spanId ?? null,
+          parentSampled: this.#parent?.sampled ?? true,
           name: `script ${this.#script}`,
           startMs: this.#startMs,
         },
+        breakersAreMachineLocal: !this.#isFleet,
+        onAcknowledged: (signal, eventIds) => replay?.acknowledge(signal, eventIds),
       });
       this.#recorder.attach(session.sink);
+      await replay?.start(session.sink);
       void session.flush();
       return session;
     } catch {
@@ -137,9 +187,11 @@ export class ScriptTelemetry {
 }
 
 /** Format: https://www.w3.org/TR/trace-context/#traceparent-header */
-function parseTraceparent(text: string | undefined): SpanReference | null {
-  const match = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$/.exec(text?.trim() ?? "");
-  const [, traceId, spanId] = match ?? [];
+function parseTraceparent(text: string | undefined): (SpanReference & { sampled: boolean }) | null {
+  const match = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(text?.trim() ?? "");
+  const [, traceId, spanId, flags = ""] = match ?? [];
   if (!traceId || !spanId || /^0+$/.test(traceId) || /^0+$/.test(spanId)) return null;
-  return { traceId, spanId };
+  return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
+
+const NONE = {};

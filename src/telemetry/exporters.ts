@@ -5,6 +5,7 @@ import type { LogRecordExporter } from "@opentelemetry/sdk-logs";
 import type { PushMetricExporter, ResourceMetrics } from "@opentelemetry/sdk-metrics";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import type { SignalName, TelemetryConfig } from "../config/config.ts";
+import type { Acknowledgements } from "./acknowledgements.ts";
 import { type Delivery, exportSizeOf } from "./delivery.ts";
 
 /** Too short for a retry to fit in: the first one comes after 0.8 s. */
@@ -21,6 +22,7 @@ export async function openExporter<S extends SignalName>(
   signal: S,
   config: TelemetryConfig,
   delivery: Delivery,
+  acknowledgements: Acknowledgements,
 ): Promise<Of<S> | null> {
   const { enabled, protocol, endpoint } = config.signals[signal];
   if (!enabled) return null;
@@ -28,7 +30,7 @@ export async function openExporter<S extends SignalName>(
   const options = { timeoutMillis, temporality: config.temporality, ...(endpoint !== null && { url: endpoint }) };
   // A header that a protocol cannot carry fails here: one signal's trouble, which is counted as any other is.
   const exporter = (await LOADERS[signal][protocol](options).catch(() => new NoExporter())) as Of<S>;
-  return watch(signal, exporter, delivery, timeoutMillis);
+  return watch(signal, exporter, { delivery, acknowledgements, timeoutMs: timeoutMillis });
 }
 
 /** Bound of one export in ms. A default endpoint that nobody named is tried once. */
@@ -109,7 +111,15 @@ async function withTemporality({ temporality, ...options }: Options) {
   return { ...options, temporalityPreference: preference };
 }
 
-function watch<S extends SignalName>(signal: S, exporter: Of<S>, delivery: Delivery, timeoutMs: number): Of<S> {
+function watch<S extends SignalName>(
+  signal: S,
+  exporter: Of<S>,
+  {
+    delivery,
+    acknowledgements,
+    timeoutMs,
+  }: { delivery: Delivery; acknowledgements: Acknowledgements; timeoutMs: number },
+): Of<S> {
   const send = exporter.export.bind(exporter) as (batch: unknown, done: (result: ExportResult) => void) => void;
   return new Proxy(exporter, {
     get(target, property) {
@@ -117,8 +127,10 @@ function watch<S extends SignalName>(signal: S, exporter: Of<S>, delivery: Deliv
       if (property !== "export") return typeof value === "function" ? value.bind(target) : value;
       return (items: ResourceMetrics & unknown[], done: (result: ExportResult) => void) => {
         const settle = delivery.begin(signal, exportSizeOf(items), timeoutMs);
+        const acknowledge = acknowledgements.begin(signal, items);
         const finish = (result: ExportResult) => {
           settle(result);
+          if (result.code === 0) acknowledge();
           done(result);
         };
         try {

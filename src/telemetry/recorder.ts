@@ -21,6 +21,8 @@ export interface Measurement {
   readonly name: InstrumentName;
   readonly value: number;
   readonly attributes: Attributes;
+  /** The state change that it counts, if it counts one: what a collector took is known by it. */
+  readonly eventId?: string;
 }
 
 export interface LogRecord {
@@ -58,7 +60,7 @@ export class Recorder implements SignalSink {
   }
 
   measure(measurement: Measurement): void {
-    if (this.#sink === null && INSTRUMENTS[measurement.name].kind === "counter") {
+    if (this.#sink === null && measurement.eventId === undefined && INSTRUMENTS[measurement.name].kind === "counter") {
       const { name, value, attributes } = measurement;
       const counted = this.#counts.get(attributes);
       if (counted === undefined || counted.name === name) {

@@ -7,6 +7,7 @@ import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk
 import { RandomIdGenerator, TracerProvider } from "@opentelemetry/sdk-trace";
 import type { TelemetryConfig } from "../config/config.ts";
 import { SCOPE_NAME, TOOLKIT_VERSION } from "../instruments.ts";
+import { Acknowledgements, type OnAcknowledged } from "./acknowledgements.ts";
 import { ActiveContext } from "./active-context.ts";
 import { Delivery, type Undelivered } from "./delivery.ts";
 import { PARTIAL_SUCCESS_LEVEL, partialSuccessLogger } from "./diagnostics.ts";
@@ -36,14 +37,20 @@ export async function startSession(options: {
   readonly root: RootSpan;
   /** True by default: breaker facts carry this machine's name. False where a fleet shares the breakers. */
   readonly breakersAreMachineLocal?: boolean;
+  /** Hears of the state changes that a collector has taken. */
+  readonly onAcknowledged?: OnAcknowledged;
 }): Promise<TelemetrySession> {
   const { config, root, breakersAreMachineLocal = true } = options;
   const delivery = new Delivery();
+  const acknowledgements = new Acknowledgements(
+    options.onAcknowledged ?? (() => {}),
+    config.temporality === "cumulative",
+  );
   silence(delivery);
   watchAnswers(config, delivery);
   const resource = resourceFromAttributes(resourceAttributes(config));
   const ids = new PresetIds(new RandomIdGenerator());
-  const providers = await openProviders(config, delivery, resource, root, ids);
+  const providers = await openProviders({ config, delivery, acknowledgements, resource, root, ids });
   const { tracers, meters, loggers } = providers;
   context.setGlobalContextManager(new ActiveContext());
   trace.setGlobalTracerProvider(tracers);
@@ -56,6 +63,7 @@ export async function startSession(options: {
       meter: meters.getMeter(SCOPE_NAME),
       logger: loggers.getLogger(SCOPE_NAME, TOOLKIT_VERSION),
       ids,
+      acknowledgements,
       hostName: hostName(config),
       breakersAreMachineLocal,
     },
@@ -79,17 +87,19 @@ export function hostName({ resourceAttributes }: Pick<TelemetryConfig, "resource
   }
 }
 
-async function openProviders(
-  config: TelemetryConfig,
-  delivery: Delivery,
-  resource: Resource,
-  root: RootSpan,
-  ids: PresetIds,
-) {
+async function openProviders(needs: {
+  config: TelemetryConfig;
+  delivery: Delivery;
+  acknowledgements: Acknowledgements;
+  resource: Resource;
+  root: RootSpan;
+  ids: PresetIds;
+}) {
+  const { config, delivery, acknowledgements, resource, root, ids } = needs;
   const [spanExporter, metricExporter, logExporter] = await Promise.all([
-    openExporter("traces", config, delivery),
-    openExporter("metrics", config, delivery),
-    openExporter("logs", config, delivery),
+    openExporter("traces", config, delivery, acknowledgements),
+    openExporter("metrics", config, delivery, acknowledgements),
+    openExporter("logs", config, delivery, acknowledgements),
   ]);
   return {
     tracers: new TracerProvider({

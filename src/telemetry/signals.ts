@@ -3,7 +3,8 @@ import { urlTemplate } from "../alpaca/route.ts";
 import type { CircuitBreaker } from "../breaker/circuit-breaker.ts";
 import type { CallOutcome, CircuitState, SpanReference, Transition } from "../breaker/state.ts";
 import { ATTRIBUTE, BREAKER_EVENT, TRANSITION_SPAN } from "../instruments.ts";
-import { type Attributes, newSpanId, type SignalSink } from "./recorder.ts";
+import type { HistoryEntry } from "../store/store.ts";
+import { type Attributes, newSpanId, newTraceId, type SignalSink } from "./recorder.ts";
 
 /** Records a request: its span, which the given one is the parent of, and its duration. */
 export function recordAttempt(sink: SignalSink, attempt: Attempt, parent: SpanReference): void {
@@ -48,44 +49,70 @@ export function breakerAttributes(breaker: { name: string; serverAddress: string
 }
 
 /** Records a state change: a span that links to the call that caused it, a log event, and one more transition. */
-export function recordTransition(
-  sink: SignalSink,
-  transition: Transition,
-  span: SpanReference,
-  parentSpanId: string,
-): void {
-  const { from, to, reason, generation, eventId, call } = transition;
-  const breaker = breakerAttributes({ name: transition.breaker, serverAddress: transition.serverAddress });
-  const change = {
-    ...breaker,
+export function recordTransition(sink: SignalSink, transition: Transition, parentSpanId: string | null): void {
+  const span = transition.span ?? { traceId: newTraceId(), spanId: newSpanId() };
+  const { breaker, outageMs, serverAddress } = transition;
+  recordChange(sink, { ...transition, ...span, parentSpanId, undelivered: ["traces", "metrics", "logs"] });
+  if (outageMs === null) return;
+  const attributes = breakerAttributes({ name: breaker, serverAddress });
+  sink.measure({ name: "circuit_breaker.open.duration", value: outageMs / 1_000, attributes });
+}
+
+/** What is said of a state change in the signals that have not arrived yet. */
+export type Change = Pick<
+  HistoryEntry,
+  | "eventId"
+  | "breaker"
+  | "serverAddress"
+  | "from"
+  | "to"
+  | "reason"
+  | "at"
+  | "generation"
+  | "call"
+  | "parentSpanId"
+  | "traceId"
+  | "spanId"
+  | "undelivered"
+>;
+
+/** Records a state change again, or for the first time: with its own ids and time, whenever it is sent. */
+export function recordChange(sink: SignalSink, change: Change): void {
+  const { from, to, reason, generation, eventId, call, parentSpanId } = change;
+  const attributes = {
+    ...breakerAttributes({ name: change.breaker, serverAddress: change.serverAddress }),
     [ATTRIBUTE.breakerFrom]: from,
     [ATTRIBUTE.breakerTo]: to,
     [ATTRIBUTE.breakerReason]: reason,
   };
-  const identified = { ...change, [ATTRIBUTE.breakerGeneration]: generation, [ATTRIBUTE.breakerEventId]: eventId };
-  const atMs = transition.at.getTime();
-  sink.span({
-    ...span,
-    name: TRANSITION_SPAN,
-    kind: "internal",
-    parentSpanId,
-    startMs: atMs,
-    endMs: atMs,
-    attributes: identified,
-    links: call ? [call] : [],
-    errorType: null,
-  });
-  sink.log({
-    eventName: from === "isolated" ? BREAKER_EVENT.released : BREAKER_EVENT[to],
-    severity: to === "open" || to === "isolated" ? "warn" : "info",
-    body: `circuit "${transition.breaker}" went from ${from} to ${to}: ${reason}`,
-    timeMs: atMs,
-    attributes: identified,
-    span,
-  });
-  sink.measure({ name: "circuit_breaker.transitions", value: 1, attributes: change });
-  if (transition.outageMs !== null) {
-    sink.measure({ name: "circuit_breaker.open.duration", value: transition.outageMs / 1_000, attributes: breaker });
+  const identified = { ...attributes, [ATTRIBUTE.breakerGeneration]: generation, [ATTRIBUTE.breakerEventId]: eventId };
+  const atMs = change.at.getTime();
+  const span = { traceId: change.traceId ?? newTraceId(), spanId: change.spanId ?? newSpanId() };
+  if (change.undelivered.includes("traces")) {
+    sink.span({
+      ...span,
+      name: TRANSITION_SPAN,
+      kind: "internal",
+      parentSpanId,
+      startMs: atMs,
+      endMs: atMs,
+      attributes: identified,
+      links: call ? [call] : [],
+      errorType: null,
+    });
+  }
+  if (change.undelivered.includes("logs")) {
+    sink.log({
+      eventName: from === "isolated" ? BREAKER_EVENT.released : BREAKER_EVENT[to],
+      severity: to === "open" || to === "isolated" ? "warn" : "info",
+      body: `circuit "${change.breaker}" went from ${from} to ${to}: ${reason}`,
+      timeMs: atMs,
+      attributes: identified,
+      span,
+    });
+  }
+  if (change.undelivered.includes("metrics")) {
+    sink.measure({ name: "circuit_breaker.transitions", value: 1, attributes, eventId });
   }
 }
 

@@ -18,6 +18,7 @@ import {
 } from "@opentelemetry/api";
 import type { SpanReference } from "../breaker/state.ts";
 import { ATTRIBUTE, INSTRUMENTS, type Instrument, type InstrumentName } from "../instruments.ts";
+import type { Acknowledgements } from "./acknowledgements.ts";
 import type { LogRecord, Measurement, SignalSink, SpanRecord } from "./recorder.ts";
 import type { PresetIds } from "./sampling.ts";
 
@@ -27,6 +28,7 @@ export interface SdkSinkTargets {
   readonly meter: Meter;
   readonly logger: Logger;
   readonly ids: PresetIds;
+  readonly acknowledgements: Acknowledgements;
   readonly hostName: string;
   /** Whether breaker facts are this machine's: they then carry its name, as all other facts do. */
   readonly breakersAreMachineLocal: boolean;
@@ -90,9 +92,15 @@ export class SdkSink implements SignalSink {
     );
     if (span.errorType !== null) started.setStatus({ code: SpanStatusCode.ERROR });
     started.end(span.endMs);
+    const eventId = span.attributes[ATTRIBUTE.breakerEventId];
+    // What the sampler leaves out has nowhere to arrive.
+    if (typeof eventId === "string" && !(started.spanContext().traceFlags & TraceFlags.SAMPLED)) {
+      this.#to.acknowledgements.unsampled(eventId);
+    }
   }
 
-  measure({ name, value, attributes }: Measurement): void {
+  measure({ name, value, attributes, eventId }: Measurement): void {
+    if (eventId !== undefined) this.#to.acknowledgements.counted(eventId);
     const { scope } = INSTRUMENTS[name];
     const isLocal = scope === "machine" || this.#to.breakersAreMachineLocal;
     this.#instrument(name)(value, isLocal ? { ...attributes, [ATTRIBUTE.hostName]: this.#to.hostName } : attributes);

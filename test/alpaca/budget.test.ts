@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemoryBudget, WINDOW_MS } from "../../src/alpaca/budget.ts";
 import { AlpacaThrottledError, CircuitBreakerOpenError } from "../../src/errors.ts";
 import { seededRandom } from "../../src/local/seeded-random.ts";
+import { MemoryBudget, WINDOW_MS } from "../../src/store/budget.ts";
 import { json, ManualTime, rejection, START_MS, setUp, startScripted, turn, until } from "./support.ts";
 
 /** The most starts that lie within any 60 s, one end excluded. */
@@ -254,7 +254,11 @@ test("a 429 also holds back the calls that were waiting for their place already"
     (response, request) => held.push(() => json({}, 429, { "Retry-After": "15" })(response, request)),
     json({}),
   );
-  const { alpacaFetch } = setUp(server, { ALPACA_REQUESTS_PER_MINUTE: "2" }, { now: time.now, sleep: time.sleep });
+  const { alpacaFetch, hosts } = setUp(
+    server,
+    { ALPACA_REQUESTS_PER_MINUTE: "2" },
+    { now: time.now, sleep: time.sleep },
+  );
   await alpacaFetch(`${server.url}/v2/clock`);
   const slow = alpacaFetch(`${server.url}/v2/clock`);
   await until(() => held.length === 1);
@@ -270,6 +274,7 @@ test("a 429 also holds back the calls that were waiting for their place already"
   assert.equal(server.requests.length, 2);
   await time.advanceTo(START_MS + 65_000);
   assert.equal((await waiting).status, 200);
+  assert.equal(hosts.trading.budget.remaining(), 1);
 });
 
 test("a pause that would make a waiting call wait for more than 60 s in all fails it", async () => {

@@ -116,12 +116,14 @@ test("something that is no URL is a rejection, not an exception", async () => {
 
 test("a signal that is aborted before the call makes no request and takes no place", async () => {
   await using server = await startScripted(json({}));
-  const { alpacaFetch, hosts, outcomes } = setUp(server);
+  const { alpacaFetch, breaker, hosts, outcomes } = setUp(server);
   const reason = new Error("too late");
   const signal = AbortSignal.abort(reason);
   assert.equal(await rejection(alpacaFetch(`${server.url}/v2/clock`, { signal })), reason);
   assert.equal(await rejection(alpacaFetch(new Request(`${server.url}/v2/clock`, { signal }))), reason);
   await assert.rejects(alpacaFetch(`${server.url}/v2/clock`, { signal: AbortSignal.abort() }), { name: "AbortError" });
+  await breaker.isolate("maintenance");
+  assert.equal(await rejection(alpacaFetch(`${server.url}/v2/clock`, { signal })), reason);
   assert.deepEqual(server.requests, []);
   assert.deepEqual(outcomes, []);
   assert.equal(hosts.trading.budget.remaining(), 200);

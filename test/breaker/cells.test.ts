@@ -96,6 +96,19 @@ test("another process says in a rejection what kind of failure opened the circui
   assert.equal(error.cause, "ECONNREFUSED");
 });
 
+test("a rejection does not blame an outage that is over for one that another process met", async () => {
+  const { benches, clock } = processes(2, { failureThreshold: 1 });
+  const [here, there] = [benches[0] ?? assert.fail(), benches[1] ?? assert.fail()];
+  await here.fail();
+  clock.advance(COOLDOWN_MS);
+  await here.succeed();
+  const late = await here.breaker.enter();
+  await there.fail();
+  await there.breaker.recordFailure(Object.assign(new Error("reset"), { code: "ECONNRESET" }));
+  await late.fail();
+  assert.equal((await here.rejected()).cause, "ECONNRESET");
+});
+
 test("an operator's hold by one process stops the others, and calls under way no longer count", async () => {
   const { benches, row } = processes(2, { failureThreshold: 1 });
   const [here, there] = [benches[0] ?? assert.fail(), benches[1] ?? assert.fail()];

@@ -13,6 +13,7 @@ onEveryCell((setUp) => {
     assert.equal(breaker.state, "open");
     assert.equal(breaker.timeUntilRecoveryMs, COOLDOWN_MS);
     assert.equal((await rejected()).retryAfterMs, COOLDOWN_MS);
+    assert.equal(breaker.record.lastOpenedAtMs, clock.nowMs);
     clock.advance(COOLDOWN_MS - 1);
     assert.equal((await rejected()).retryAfterMs, 1);
     clock.advance(1);

@@ -105,7 +105,25 @@ onEveryCell((setUp) => {
       operator: null,
       outageMs: null,
       call: span,
+      span: null,
     });
+  });
+
+  test("a transition carries the span that was named for it, each one its own", async () => {
+    const spans = ["b7ad6b7169203331", "00f067aa0ba902b7", "53995c3f42cd8ad8"].map((spanId) => ({
+      traceId: "0af7651916cd43dd8448eb211c80319c",
+      spanId,
+    }));
+    let named = 0;
+    const newSpan = () => spans[named++] ?? assert.fail();
+    const { clock, fail, succeed, transitions } = setUp({ failureThreshold: 2, newSpan });
+    await fail(2);
+    clock.advance(COOLDOWN_MS);
+    await succeed();
+    assert.deepEqual(
+      transitions.map(({ span }) => span),
+      spans,
+    );
   });
 
   test("failures that end after the circuit has opened change nothing", async () => {

@@ -38,10 +38,10 @@ onEveryCell((setUp) => {
     await breaker.isolate("maintenance", "ana");
     await breaker.release("ben");
     assert.deepEqual(
-      transitions.map(({ operator, cause }) => ({ operator, cause })),
+      transitions.map(({ operator, cause, generation }) => ({ operator, cause, generation })),
       [
-        { operator: { by: "ana", reason: "maintenance" }, cause: undefined },
-        { operator: { by: "ben", reason: "released" }, cause: undefined },
+        { operator: { by: "ana", reason: "maintenance" }, cause: undefined, generation: 1 },
+        { operator: { by: "ben", reason: "released" }, cause: undefined, generation: 2 },
       ],
     );
   });
@@ -71,6 +71,7 @@ onEveryCell((setUp) => {
     await fail();
     clock.advance(20_000);
     await breaker.isolate("maintenance");
+    assert.equal((await rejected()).cause, undefined);
     clock.advance(10_000);
     await breaker.release();
     assert.equal(breaker.state, "open");

@@ -9,6 +9,9 @@ import { CREDENTIALS, KEY, SECRET } from "./support.ts";
 
 const NAMES = [...VARIABLE_NAMES, ...Object.values(ALIASES).flat()];
 
+/** What these hold is meant to be seen: a name, and a path. */
+const SHOWN = ["OTEL_SERVICE_NAME", "STATE_DIR"];
+
 /** Every run of four characters of a value, which must not be seen. */
 function partsOf(value: string): string[] {
   return Array.from({ length: value.length - 3 }, (_, start) => value.slice(start, start + 4));
@@ -44,8 +47,7 @@ test("a secret in the wrong place is not seen, in any variable and alias", () =>
   for (const name of NAMES) {
     for (const ALPACA_ENABLED of ["auto", "true"]) {
       const env = { ...CREDENTIALS, ALPACA_ENABLED, [name]: CANARY };
-      // What these variables hold is meant to be seen.
-      if (name === "OTEL_SERVICE_NAME") continue;
+      if (SHOWN.includes(name)) continue;
       assertUnseen(seenOf(env), CANARY, name);
     }
   }
@@ -53,7 +55,7 @@ test("a secret in the wrong place is not seen, in any variable and alias", () =>
 
 test("a secret within a URL, a number, a list or a word is not seen either", () => {
   for (const name of NAMES) {
-    if (name === "OTEL_SERVICE_NAME" || name === "OTEL_RESOURCE_ATTRIBUTES") continue;
+    if (SHOWN.includes(name) || name === "OTEL_RESOURCE_ATTRIBUTES") continue;
     for (const value of [
       `${CANARY} 12`,
       `true ${CANARY}`,
@@ -62,6 +64,9 @@ test("a secret within a URL, a number, a list or a word is not seen either", () 
       `https://${CANARY}@`,
       `https://someone:${CANARY}@h`,
       `http://[${CANARY}]`,
+      `postgres://someone:${CANARY}@h/db`,
+      `postgres://someone:${CANARY}@h:port/db`,
+      `mysql://someone:${CANARY}@h/db`,
       `your_${CANARY}`,
       `<${CANARY}>`,
       `${CANARY}\n`,

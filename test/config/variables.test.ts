@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config } from "../../src/config/config.ts";
-import { parseConfig } from "../../src/config/parse.ts";
+import { type Environment, parseConfig } from "../../src/config/parse.ts";
 import { VARIABLE_NAMES, type VariableName } from "../../src/config/variables.ts";
 import { EXIT, exitCodeOf } from "../../src/errors.ts";
 import { CREDENTIALS, configOf, errorOf, problemsOf, warningsOf } from "./support.ts";
@@ -11,6 +11,8 @@ interface Case {
   readonly preset: unknown;
   readonly good: Readonly<Record<string, unknown>>;
   readonly bad: readonly string[];
+  /** What must be set for the variable to matter. */
+  readonly beside?: Environment;
   /** What the message must say. */
   readonly expected?: RegExp;
 }
@@ -150,6 +152,44 @@ const CASES: Record<VariableName, Case> = {
     good: { "1": 1, "100": 100 },
     ...counts(1, 100),
   },
+  STATE_DIR: {
+    read: ({ store }) => store.kind === "sqlite" && store.path,
+    preset: "./.breakwater/state/breakwater.sqlite",
+    good: {
+      "/var/lib/breakwater": "/var/lib/breakwater/breakwater.sqlite",
+      "state dir": "state dir/breakwater.sqlite",
+    },
+    bad: [],
+  },
+  DATABASE_URL: {
+    read: ({ store }) => (store.kind === "sqlite" ? store.path : [store.url.reveal(), store.poolSize]),
+    preset: "./.breakwater/state/breakwater.sqlite",
+    good: {
+      "sqlite:state.db": "state.db",
+      "sqlite:/var/lib/state.db": "/var/lib/state.db",
+      "sqlite:///var/lib/state.db": "/var/lib/state.db",
+      "postgres://someone:pass@db/breakwater": ["postgres://someone:pass@db/breakwater", 4],
+      "postgresql://db/breakwater": ["postgresql://db/breakwater", 4],
+    },
+    bad: [
+      "sqlite:",
+      "postgres:",
+      "postgres://",
+      "postgres:db",
+      "mysql://db/breakwater",
+      "state.db",
+      "db:5432/breakwater",
+    ],
+    expected:
+      /^expected sqlite: and the path of a file, or postgres:\/\/user:password@host\/database, or remove the variable$/,
+  },
+  DATABASE_POOL_SIZE: {
+    beside: { DATABASE_URL: "postgres://db/breakwater" },
+    read: ({ store }) => store.kind === "postgres" && store.poolSize,
+    preset: 4,
+    good: { "1": 1, "100": 100 },
+    ...counts(1, 100),
+  },
   LOG_LEVEL: {
     read: ({ logLevel }) => logLevel,
     preset: "info",
@@ -271,13 +311,13 @@ const CASES: Record<VariableName, Case> = {
 };
 
 for (const name of VARIABLE_NAMES) {
-  const { read, preset, good, bad, expected } = CASES[name];
+  const { read, preset, good, bad, beside, expected } = CASES[name] ?? assert.fail(`${name} has no tests`);
   const isCredential = name === "ALPACA_API_KEY" || name === "ALPACA_API_SECRET";
-  const parse = (env: Record<string, string | undefined>) => read(configOf(env));
+  const parse = (env: Record<string, string | undefined>) => read(configOf({ ...beside, ...env }));
 
   test(`${name} has its default when it is unset or blank`, () => {
     for (const value of [undefined, "", " ", "\t \r\n"]) {
-      const { config } = parseConfig({ ...CREDENTIALS, [name]: value });
+      const { config } = parseConfig({ ...CREDENTIALS, ...beside, [name]: value });
       assert.deepEqual(read(config), preset);
       if (!isCredential) assert.deepEqual(warningsOf({ [name]: value }), []);
     }

@@ -105,6 +105,7 @@ const TRANSITION: Transition = {
   operator: null,
   outageMs: null,
   call: null,
+  span: null,
 };
 
 test("a state change that did not arrive is named, in every signal", () => {

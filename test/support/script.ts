@@ -1,5 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import type { Simulator } from "../../src/local/simulator.ts";
@@ -56,6 +58,14 @@ export function runScriptFile(file: string, options: RunOptions = {}): Promise<O
   return startScript(file, options).ended;
 }
 
+const stateDirs = mkdtempSync(join(tmpdir(), "breakwater-test-"));
+process.on("exit", () => rmSync(stateDirs, { recursive: true, force: true }));
+
+/** A folder for state that no other test sees. */
+export function newStateDir(): string {
+  return mkdtempSync(join(stateDirs, "state-"));
+}
+
 /** What a script needs to work on a simulator, without telemetry and retries; `more` overrides it. */
 export function simulatorEnv(
   simulator: Simulator,
@@ -68,6 +78,7 @@ export function simulatorEnv(
     ALPACA_DATA_URL: simulator.dataUrl,
     ALPACA_MAX_RETRIES: "0",
     OTEL_SDK_DISABLED: "true",
+    STATE_DIR: newStateDir(),
     ...more,
   };
 }

@@ -1,3 +1,5 @@
+import type { MaybePromise } from "../breaker/cell.ts";
+
 /** Span of the sliding window, and the longest wait for a place in it. */
 export const WINDOW_MS = 60_000;
 
@@ -6,19 +8,19 @@ export const THROTTLED = "Alpaca throttles this account";
 
 /** A place in the budget, or the time until there is one when that is too long to wait. */
 export type Reservation =
-  | { readonly granted: true; readonly waitMs: number; giveBack(): void }
+  | { readonly granted: true; readonly waitMs: number; giveBack(): MaybePromise<void> }
   | { readonly granted: false; readonly waitMs: number; readonly why: string };
 
 /** The port to a budget of requests: one for each host and account. */
 export interface RequestBudget {
   /** Reserves the next free place, at most 60 s ahead. */
-  reserve(): Reservation | Promise<Reservation>;
+  reserve(): MaybePromise<Reservation>;
   /** No request starts within the next `durationMs`: Alpaca said so. */
-  pause(durationMs: number): void;
+  pause(durationMs: number): MaybePromise<void>;
   /** Time until the pause is over, in ms; 0 without one. A place that was reserved before it has to wait for it too. */
-  pausedMs(): number;
+  pausedMs(): MaybePromise<number>;
   /** Requests that may still start now. */
-  remaining(): number;
+  remaining(): MaybePromise<number>;
 }
 
 /** A budget of this process: never more than `limit` requests start within any 60 s. */
