@@ -8,7 +8,10 @@ import type { Store, StoreContext } from "./store.ts";
  */
 export async function openStore(config: StoreConfig, folder: string, context: StoreContext): Promise<Store | null> {
   try {
-    if (config.kind === "postgres") throw new Error("PostgreSQL is not supported yet");
+    if (config.kind === "postgres") {
+      const { openPostgres } = await import("./postgres.ts");
+      return await openPostgres(config, context);
+    }
     const { openSqlite } = await import("./sqlite.ts");
     return openSqlite(isAbsolute(config.path) ? config.path : join(folder, config.path), context);
   } catch (error) {

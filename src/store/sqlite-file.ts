@@ -1,6 +1,7 @@
 import { mkdirSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { NewerSchemaError } from "./store.ts";
 
 /** Migrations in order; the file's `user_version` says how many it has had. Never change one that was released. */
 const MIGRATIONS = [
@@ -24,11 +25,6 @@ export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** How long a writer waits for another one. Scripts write for microseconds; a stuck one must not stop the others. */
 const BUSY_MS = 2_000;
-
-/** The file was written by a newer toolkit, which may mean other things by it. */
-export class NewerSchemaError extends Error {
-  override readonly name = "NewerSchemaError";
-}
 
 /**
  * Opens the file, with its folder, and brings it to the current schema. A file that is no database is moved aside, and

@@ -5,12 +5,16 @@ import { readRow } from "./row.ts";
 import { SqliteBudget } from "./sqlite-budget.ts";
 import { SqliteCell } from "./sqlite-cell.ts";
 import { isCorruption, openSqliteFile } from "./sqlite-file.ts";
-import type { BreakerKey, HistoryEntry, Outbox, OutboxSignal, Store, StoreContext } from "./store.ts";
-
-/** How long a run has its state changes to itself: long enough to deliver them, short enough if it dies. */
-const CLAIM_MS = 30_000;
-/** What the outbox and the history keep. */
-export const OUTBOX_LIMITS = { entries: 10_000, ageMs: 30 * 86_400_000 } as const;
+import {
+  type BreakerKey,
+  CLAIM_MS,
+  type HistoryEntry,
+  OUTBOX_LIMITS,
+  type Outbox,
+  type OutboxSignal,
+  type Store,
+  type StoreContext,
+} from "./store.ts";
 
 const SIGNALS: readonly OutboxSignal[] = ["traces", "metrics", "logs"];
 

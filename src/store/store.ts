@@ -89,3 +89,14 @@ export interface Store {
   readonly outbox: Outbox;
   close(): MaybePromise<void>;
 }
+
+/** How long a run has state changes to itself, in ms: long enough to deliver them, short enough if it dies. */
+export const CLAIM_MS = 30_000;
+
+/** What history and outbox keep. */
+export const OUTBOX_LIMITS = { entries: 10_000, ageMs: 30 * 86_400_000 } as const;
+
+/** The store was written by a newer toolkit, which may mean other things by it. */
+export class NewerSchemaError extends Error {
+  override readonly name = "NewerSchemaError";
+}

@@ -7,8 +7,7 @@ import { CircuitBreaker } from "../../src/breaker/circuit-breaker.ts";
 import type { CircuitBreakerOptions } from "../../src/breaker/options.ts";
 import { CircuitBreakerOpenError } from "../../src/errors.ts";
 import { openStore } from "../../src/store/open.ts";
-import { OUTBOX_LIMITS } from "../../src/store/sqlite.ts";
-import type { Store, StoreProblem } from "../../src/store/store.ts";
+import { OUTBOX_LIMITS, type Store, type StoreProblem } from "../../src/store/store.ts";
 import { newStateFile, openOn } from "./support.ts";
 
 const KEY = { name: "alpaca.trading", host: "api.example" };
