@@ -26,7 +26,8 @@ await runScript({
   },
   run: async ({ config, warnings, alpaca, args, signal, progress, fail }): Promise<Diagnosis> => {
     const { describeConfig } = await import("../src/config/describe.ts");
-    const { checkAlpaca, checkCollector } = await import("../src/script/checks.ts");
+    const { checkAlpaca } = await import("../src/script/checks.ts");
+    const { checkCollector } = await import("../src/script/doctor-collector.ts");
     const checks: Check[] = [];
     if (args.offline) {
       checks.push(
@@ -34,39 +35,44 @@ await runScript({
         { name: "collector", status: "skipped", detail: "--offline" },
       );
     } else {
-      progress("looking at Alpaca and the collector …");
-      if (config.alpaca.enabled) checks.push(...(await checkAlpaca(alpaca, config, signal)));
+      const onCheck = (name: string) => progress(`checking the ${name} …`);
+      if (config.alpaca.enabled) checks.push(...(await checkAlpaca({ alpaca, config, signal, onCheck })));
       else checks.push({ name: "Alpaca", status: "skipped", detail: "no request is made while it is disabled" });
+      onCheck("collector");
       checks.push(...(await checkCollector(config.telemetry, signal)));
     }
-    signal.throwIfAborted();
     const errors = checks.flatMap(({ error }) => error ?? []);
     const odd = warnings.length + checks.filter(({ status }) => status === "warning").length;
+    const unhealthy = (why: string, exitCode: ReturnType<typeof exitCodeOf>) =>
+      fail(new JobError(`Cannot call the set-up healthy: ${why}`, exitCode));
     if (errors.length > 0) {
-      const failed = `${errors.length} of ${checks.length} checks failed`;
-      fail(
-        new JobError(`Cannot call the set-up healthy: ${failed}, see above`, exitCodeOf(new AggregateError(errors))),
+      unhealthy(
+        `${errors.length} of ${checks.length} checks failed, see above`,
+        exitCodeOf(new AggregateError(errors)),
       );
-    } else if (args.strict && odd > 0) {
-      fail(
-        new JobError(
-          `Cannot call the set-up healthy: ${odd} ${odd === 1 ? "warning" : "warnings"}, and --strict allows none`,
-          EXIT.configuration,
-        ),
-      );
+    }
+    if (args.strict && odd > 0) {
+      const count = odd === 1 ? "there is 1 warning" : `there are ${odd} warnings`;
+      unhealthy(`${count}, and --strict allows none`, EXIT.configuration);
     }
     return { config: describeConfig(config), warnings, checks: checks.map(({ error: _, ...shown }) => shown) };
   },
   render: ({ config, warnings, checks }: Diagnosis, { style, facts }) => {
     const mark = (status: Check["status"]) => style(MARK[status][0], MARK[status][1].padEnd(7));
     const width = Math.max(...checks.map(({ name }) => name.length));
+    const describe = ({ name, status, detail, remedy, latencyMs }: Omit<Check, "error">) => {
+      const took = latencyMs === undefined ? "" : style("dim", ` (${latencyMs} ms)`);
+      const line = `${mark(status)}  ${name.padEnd(width)}  ${detail}${took}`;
+      return remedy === undefined ? [line] : [line, `${" ".repeat(width + 11)}${style("bold", `-> ${remedy}`)}`];
+    };
     return [
       style("bold", "Configuration"),
       facts(Object.entries(config)),
+      ...(warnings.length === 0 ? [] : ["", style("bold", "Warnings")]),
+      ...warnings.map(({ variable, message }) => `${mark("warning")}  ${variable} ${message}`),
       "",
       style("bold", "Checks"),
-      ...warnings.map(({ variable, message }) => `${mark("warning")}  ${variable} ${message}`),
-      ...checks.map(({ name, status, detail }) => `${mark(status)}  ${name.padEnd(width)}  ${detail}`),
+      ...checks.flatMap(describe),
     ].join("\n");
   },
 });
