@@ -24,6 +24,7 @@ await runScript({
     offline: { type: "boolean", description: "Look at the configuration only, and make no request" },
     strict: { type: "boolean", description: "End with 78 when there is any warning" },
   },
+  offline: ({ offline }) => offline === true,
   run: async ({ config, warnings, alpaca, args, signal, progress, fail }): Promise<Diagnosis> => {
     const { describeConfig } = await import("../src/config/describe.ts");
     const { checkAlpaca } = await import("../src/script/checks.ts");

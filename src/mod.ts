@@ -2,6 +2,7 @@ export { type AlpacaClient, type CallSettings, createAlpacaClient, type OrderQue
 export { type AlpacaFetchOptions, createAlpacaFetch } from "./alpaca/fetch.ts";
 export { type AlpacaHost, type AlpacaHosts, type AlpacaHostsOptions, createAlpacaHosts } from "./alpaca/host.ts";
 export type { Account, CalendarDay, Clock, Order, Position } from "./alpaca/schemas.ts";
+export { openSharedHosts, type SharedHosts, type SharedHostsOptions } from "./alpaca/shared.ts";
 export type { BreakerCell, Change } from "./breaker/cell.ts";
 export { type CallOptions, CircuitBreaker } from "./breaker/circuit-breaker.ts";
 export { withCircuitBreaker } from "./breaker/decorator.ts";
@@ -36,3 +37,4 @@ export {
 export { ATTRIBUTE, INSTRUMENTS, type InstrumentName } from "./instruments.ts";
 export { type Args, type Flag, type Flags, parseDuration } from "./script/flags.ts";
 export { runScript, type ScriptContext, type ScriptDefinition } from "./script/run-script.ts";
+export type { HistoryEntry, Store, StoredBreaker, StoreProblem } from "./store/store.ts";

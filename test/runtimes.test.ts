@@ -58,6 +58,7 @@ for (const [runtime, commandOf] of Object.entries(RUNTIMES)) {
     let simulator: Simulator;
     let receiver: OtlpReceiver;
     let env: Record<string, string>;
+    // Within the folder that a task may write to.
     const stateDir = `./.breakwater/test-${process.pid}-${runtime.replaceAll(/\W/g, "-")}`;
 
     before(async () => {
@@ -69,8 +70,6 @@ for (const [runtime, commandOf] of Object.entries(RUNTIMES)) {
         ALPACA_BASE_URL: simulator.tradingUrl,
         ALPACA_DATA_URL: simulator.dataUrl,
         OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-        // Within the folder that a task may write to.
-        STATE_DIR: stateDir,
       };
     });
     after(async () => {
@@ -79,8 +78,11 @@ for (const [runtime, commandOf] of Object.entries(RUNTIMES)) {
       rmSync(join(ROOT, stateDir), { recursive: true, force: true });
     });
 
+    // Each run has state of its own: a circuit that one test opens is not another one's.
+    let runs = 0;
+    const ownState = () => ({ STATE_DIR: `${stateDir}/${++runs}` });
     const status = (overrides: Record<string, string> = {}, flags: readonly string[] = []) =>
-      run([...commandOf("status"), ...flags], { ...env, ...overrides });
+      run([...commandOf("status"), ...flags], { ...env, ...ownState(), ...overrides });
     const lastExitCode = () => receiver.received.points.findLast(({ name }) => name === "script.exit_code")?.value;
     const rootSpans = () => receiver.received.spans.filter(({ name }) => name === "script status");
 
@@ -113,25 +115,25 @@ for (const [runtime, commandOf] of Object.entries(RUNTIMES)) {
     });
 
     test("an unknown flag exits 2, no credentials 78, refused ones 77, none wanted 0", async () => {
-      const runs = await Promise.all([
+      const outcomes = await Promise.all([
         status({}, ["--banana"]),
         status({ ALPACA_API_KEY: "", ALPACA_API_SECRET: "" }),
         status({ ALPACA_API_SECRET: "anotherSecret" }),
         status({ ALPACA_ENABLED: "false" }),
       ]);
       assert.deepEqual(
-        runs.map(({ exitCode }) => exitCode),
+        outcomes.map(({ exitCode }) => exitCode),
         [2, 78, 77, 0],
-        runs.map(({ stderr }) => stderr).join("\n"),
+        outcomes.map(({ stderr }) => stderr).join("\n"),
       );
-      assert.ok(runs.every(({ stdout, stderr }) => !`${stdout}${stderr}`.includes("anotherSecret")));
+      assert.ok(outcomes.every(({ stdout, stderr }) => !`${stdout}${stderr}`.includes("anotherSecret")));
     });
 
     test("SIGTERM in mid-run exits 143, and telemetry is delivered", async () => {
       const release = simulator.fault({ kind: "hang" }, { path: "/v2/account" });
       simulator.clearRequests();
       const before = rootSpans().length;
-      const { exitCode, stderr } = await run(commandOf("status"), env, async (stop) => {
+      const { exitCode, stderr } = await run(commandOf("status"), { ...env, ...ownState() }, async (stop) => {
         await simulator.waitForRequest(({ path }) => path === "/v2/account", LIMIT_MS);
         stop("SIGTERM");
       });

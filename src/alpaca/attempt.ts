@@ -92,6 +92,11 @@ async function judge(request: OutgoingRequest, buffered: BufferedResponse, permi
 }
 
 async function rejectUnsendable(request: OutgoingRequest, permit: Permit, error: unknown): Promise<void> {
+  // A permission that Deno was not given is no outage, and must not open a circuit that others share.
+  if (error instanceof Error && error.name === "NotCapable") {
+    await permit.ignore();
+    throw error;
+  }
   try {
     request.validate();
   } catch {

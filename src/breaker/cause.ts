@@ -10,8 +10,9 @@ export function causeKind(cause: unknown): string | null {
   for (let depth = 0; depth < 5 && deepest instanceof Error; depth++) {
     const { code } = deepest as { code?: unknown };
     if (typeof code === "string" && /^[A-Z][A-Z0-9_]{1,40}$/.test(code)) return code;
+    if (!(deepest.cause instanceof Error)) break;
     deepest = deepest.cause;
   }
-  if (cause instanceof Error) return /^[A-Za-z]{1,60}$/.test(cause.name) ? cause.name : "Error";
+  if (deepest instanceof Error) return /^[A-Za-z]{1,60}$/.test(deepest.name) ? deepest.name : "Error";
   return typeof cause;
 }

@@ -1,7 +1,7 @@
-import type { Config, SignalConfig } from "./config.ts";
+import type { Config, SignalConfig, StoreConfig } from "./config.ts";
 
 /** The configuration as it was understood, name by name. What is secret is only said to be there. */
-export function describeConfig({ alpaca, telemetry, logLevel }: Config): Record<string, string> {
+export function describeConfig({ alpaca, telemetry, store, logLevel }: Config): Record<string, string> {
   const access = alpaca.enabled
     ? "enabled"
     : alpaca.because === "switched_off"
@@ -23,6 +23,7 @@ export function describeConfig({ alpaca, telemetry, logLevel }: Config): Record<
     telemetry: telemetry.disabled
       ? "switched off by OTEL_SDK_DISABLED"
       : describeSignals(Object.entries(telemetry.signals)),
+    state: describeStore(store),
     logLevel,
   };
 }
@@ -46,4 +47,10 @@ export function placeOf(endpoint: string): string {
 
 function seconds(durationMs: number): string {
   return `${durationMs / 1_000} s`;
+}
+
+function describeStore(store: StoreConfig): string {
+  if (store.kind === "sqlite") return `SQLite, ${store.path}`;
+  const { hostname, pathname } = new URL(store.url.reveal());
+  return `PostgreSQL, database ${pathname.slice(1)} at ${hostname}`;
 }

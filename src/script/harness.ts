@@ -49,12 +49,14 @@ export async function run<const F extends Flags>(definition: ScriptDefinition<F>
   }
   log.setLevel(args.quiet && config.logLevel !== "error" ? "warn" : config.logLevel);
   if (definition.alpaca === "none") warnings = warnings.filter(({ area }) => area !== "alpaca");
+  const isOffline = definition.offline?.(args as unknown as Args<F>) ?? false;
+  if (isOffline) telemetry.disable();
   telemetry.start(config.alpaca, warnings);
   for (const { variable, message } of warnings) log.warn(`${variable} ${message}`);
 
   // What plays on its own simulator leaves the state of real accounts alone.
   const { hosts, store } =
-    definition.alpaca === "none"
+    definition.alpaca === "none" || isOffline
       ? { hosts: createAlpacaHosts({ config }), store: null }
       : await openSharedState(definition.name, config, telemetry, log);
   for (const host of new Set([hosts.trading, hosts.data])) telemetry.watch(host.breaker);

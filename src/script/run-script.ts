@@ -37,6 +37,8 @@ export interface ScriptDefinition<F extends Flags = Flags> {
   readonly positionals?: string;
   /** `required`, the default: without Alpaca the script does not run. `none`: it hears no warnings about it either. */
   readonly alpaca?: "required" | "optional" | "none";
+  /** Whether this run makes no request at all: it then sends no telemetry, and leaves stored state alone. */
+  readonly offline?: (args: Args<F>) => boolean;
   /** Checks flags before anything else happens. @throws {UsageError} */
   readonly check?: (args: Args<F>) => void;
   /** Returns the result: printed as JSON with `--json`, and for a person by `render` or as a table. */

@@ -19,7 +19,7 @@ const FLUSH_MS = 1_200;
 export class ScriptTelemetry {
   readonly #script: string;
   readonly #startMs: number;
-  readonly #config: TelemetryConfig;
+  #config: TelemetryConfig;
   readonly #recorder = new Recorder();
   readonly #root: SpanReference;
   readonly #parent: (SpanReference & { readonly sampled: boolean }) | null;
@@ -56,6 +56,11 @@ export class ScriptTelemetry {
   /** Counts state changes that the outbox gave up. */
   dropped(count: number): void {
     this.#recorder.measure({ name: "telemetry.outbox.dropped", value: count, attributes: NONE });
+  }
+
+  /** Sends nothing of this run. */
+  disable(): void {
+    this.#config = { ...this.#config, disabled: true };
   }
 
   /** Records what is known at the start: whether Alpaca is on, and what is odd about the configuration. */

@@ -1,19 +1,22 @@
 import { isAbsolute, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { StoreConfig } from "../config/config.ts";
 import type { Store, StoreContext } from "./store.ts";
 
+const TOOLKIT_FOLDER = fileURLToPath(new URL("../../", import.meta.url));
+
 /**
- * Opens the store that is configured; a relative path is one of `folder`. Null when it cannot be used, which
+ * Opens the store that is configured; a relative path is one of the toolkit's own folder, since cron starts anywhere. Null when it cannot be used, which
  * `context.onProblem` hears of: breakers then keep their state in memory, for as long as the process lives.
  */
-export async function openStore(config: StoreConfig, folder: string, context: StoreContext): Promise<Store | null> {
+export async function openStore(config: StoreConfig, context: StoreContext): Promise<Store | null> {
   try {
     if (config.kind === "postgres") {
       const { openPostgres } = await import("./postgres.ts");
       return await openPostgres(config, context);
     }
     const { openSqlite } = await import("./sqlite.ts");
-    return openSqlite(isAbsolute(config.path) ? config.path : join(folder, config.path), context);
+    return openSqlite(isAbsolute(config.path) ? config.path : join(TOOLKIT_FOLDER, config.path), context);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     const kind = (error as Error).name === "NewerSchemaError" ? "newer" : "unreachable";

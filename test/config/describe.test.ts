@@ -16,6 +16,7 @@ test("the defaults are described name by name", () => {
     requests: "200 a minute, 10000 ms each, 2 retries",
     breaker: "opens after 5 outages in a row, tests after 60 s up to 900 s",
     telemetry: "http/protobuf to this machine, if a collector listens",
+    state: "SQLite, ./.breakwater/state/breakwater.sqlite",
     logLevel: "info",
   });
 });

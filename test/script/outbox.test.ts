@@ -90,7 +90,7 @@ test("what a collector that was down has missed arrives with the next run: same 
 
   await using receiver = await startOtlpReceiver();
   // Long enough open, so that this run changes nothing itself.
-  await runScriptFile("scripts/doctor.ts", { args: ["--offline"], env: envFor(state, receiver.url) });
+  await runScriptFile("scripts/breaker.ts", { args: ["list"], env: envFor(state, receiver.url) });
   const { spans, ids, logIds, counted, replayed, size } = received(receiver);
   assert.deepEqual(ids, [opened?.event_id]);
   assert.deepEqual(logIds, [opened?.event_id]);
@@ -101,7 +101,7 @@ test("what a collector that was down has missed arrives with the next run: same 
   assert.equal(spans[0]?.startTimeNs, BigInt(opened?.at_ms ?? 0) * 1_000_000n);
   assert.equal(rowsOf(state)[0]?.waiting, 0);
 
-  await runScriptFile("scripts/doctor.ts", { args: ["--offline"], env: envFor(state, receiver.url) });
+  await runScriptFile("scripts/breaker.ts", { args: ["list"], env: envFor(state, receiver.url) });
   assert.equal(received(receiver).ids.length, 1);
 });
 
@@ -113,8 +113,8 @@ test("every run reports state and last opening from the store, whatever it does 
   });
   repair();
   await using receiver = await startOtlpReceiver();
-  await runScriptFile("scripts/doctor.ts", {
-    args: ["--offline"],
+  await runScriptFile("scripts/breaker.ts", {
+    args: ["list"],
     env: envFor(state, receiver.url, { ALPACA_BREAKER_RECOVERY_SECONDS: "60" }),
   });
   const { points } = receiver.received;
@@ -140,7 +140,7 @@ test("killed at random moments, a script loses no state change on its way to the
   }
   repair();
   endLeases(state);
-  await runScriptFile("scripts/doctor.ts", { args: ["--offline"], env: envFor(state, receiver.url) });
+  await runScriptFile("scripts/breaker.ts", { args: ["list"], env: envFor(state, receiver.url) });
   const made = rowsOf(state)
     .map(({ event_id }) => event_id)
     .sort();

@@ -212,7 +212,7 @@ async function problemsOfOpening(path: string): Promise<StoreProblem[]> {
     signals: [],
     onProblem: (one: StoreProblem) => problems.push(one),
   };
-  assert.equal(await openStore({ kind: "sqlite", path }, "/", context), null);
+  assert.equal(await openStore({ kind: "sqlite", path }, context), null);
   return problems;
 }
 
