@@ -44,8 +44,7 @@ await runScript({
     }
     const errors = checks.flatMap(({ error }) => error ?? []);
     const odd = warnings.length + checks.filter(({ status }) => status === "warning").length;
-    const unhealthy = (why: string, exitCode: ReturnType<typeof exitCodeOf>) =>
-      fail(new JobError(`Cannot call the set-up healthy: ${why}`, exitCode));
+    const unhealthy = (why: string, exitCode: ReturnType<typeof exitCodeOf>) => fail(new JobError(`${why}`, exitCode));
     if (errors.length > 0) {
       unhealthy(
         `${errors.length} of ${checks.length} checks failed, see above`,

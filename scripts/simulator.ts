@@ -1,4 +1,5 @@
 import { JobError, UsageError } from "../src/errors.ts";
+import { parseFault } from "../src/local/fault-text.ts";
 import type { LoggedRequest } from "../src/local/request-log.ts";
 import { type Simulator, startSimulator } from "../src/local/simulator.ts";
 import { runScript } from "../src/script/run-script.ts";
@@ -10,12 +11,19 @@ await runScript({
   options: {
     port: { type: "string", placeholder: "PORT", default: "4010", description: "Port of the trading host" },
     "data-port": { type: "string", placeholder: "PORT", default: "4011", description: "Port of the market data host" },
+    fault: {
+      type: "string",
+      multiple: true,
+      placeholder: "503",
+      description: "Go wrong all the time: 503, throttle:30, delay:2000, hang, reset, truncated, garbage",
+    },
     orders: { type: "string", placeholder: "COUNT", default: "12", description: "Orders that it begins with" },
   },
   check: (args) => {
     parseCount("port", args.port, 65_535);
     parseCount("data-port", args["data-port"], 65_535);
     parseCount("orders", args.orders, 100_000);
+    for (const text of args.fault ?? []) checkFault(text);
   },
   run: async ({ args, log, signal }) => {
     await using simulator = await startSimulator({
@@ -30,6 +38,7 @@ await runScript({
         `Cannot start the simulator: port ${port} is taken; choose another with --port and --data-port`,
       );
     });
+    for (const text of args.fault ?? []) simulator.fault(parseFault(text));
     log.info(`${describeEnvironment(simulator)}\n\nCopy these lines into .env; Ctrl-C ends the simulator\n`);
     await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   },
@@ -53,4 +62,12 @@ function describeRequest({ at, host, method, path, status, credentials }: Logged
 function parseCount(flag: string, text: string | undefined, most: number): number {
   if (text !== undefined && /^\d{1,6}$/.test(text) && Number(text) <= most) return Number(text);
   throw new UsageError(`Cannot use --${flag}: expected a whole number from 0 to ${most}`);
+}
+
+function checkFault(text: string): void {
+  try {
+    parseFault(text);
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
 }

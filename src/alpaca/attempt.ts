@@ -65,12 +65,9 @@ export async function makeAttempt(request: OutgoingRequest, permit: Permit, time
     if (!hasTimedOut) await rejectUnsendable(request, permit, error);
     const failure = hasTimedOut
       ? new AlpacaTimeoutError(request.call, timeoutMs)
-      : new AlpacaNetworkError(
-          `Cannot call ${request.call}: ${causeKind(error) ?? "no answer"} from ${request.url.host}`,
-          {
-            cause: error,
-          },
-        );
+      : new AlpacaNetworkError(`Cannot call ${request.call}: ${describeFailure(error)} (${request.url.host})`, {
+          cause: error,
+        });
     await permit.fail(failure);
     return { outcome: "failure", error: failure, errorType: hasTimedOut ? "timeout" : (causeKind(error) ?? "_OTHER") };
   } finally {
@@ -103,4 +100,20 @@ async function rejectUnsendable(request: OutgoingRequest, permit: Permit, error:
     await permit.ignore();
     throw error;
   }
+}
+
+const IN_WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "the connection was cut",
+  UND_ERR_SOCKET: "the connection was cut",
+  ENOTFOUND: "the host was not found",
+  EAI_AGAIN: "the host was not found, DNS does not answer",
+  ETIMEDOUT: "the connection timed out",
+  UND_ERR_CONNECT_TIMEOUT: "the connection timed out",
+};
+
+function describeFailure(error: unknown): string {
+  const kind = causeKind(error) ?? "no answer";
+  const words = IN_WORDS[kind];
+  return words === undefined ? kind : `${words}, ${kind}`;
 }

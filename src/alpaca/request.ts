@@ -16,6 +16,8 @@ interface Asked {
   readonly secrets: readonly string[];
 }
 
+const MOST_SAID = 500;
+
 /** The checked body of a good answer. @throws {AlpacaError} for any other. */
 export async function readAnswer(response: Response, asked: Asked): Promise<unknown> {
   const { status } = response;
@@ -23,7 +25,7 @@ export async function readAnswer(response: Response, asked: Asked): Promise<unkn
     method: asked.method,
     urlTemplate: urlTemplate(asked.url.pathname),
     status,
-    requestId: response.headers.get("x-request-id"),
+    requestId: oneLine(response.headers.get("x-request-id") ?? "", 64) || null,
   };
   const text = await response.text();
   const body = parse(text);
@@ -49,7 +51,7 @@ function describeFailure(response: Response, text: string, body: unknown, isData
   const { status } = response;
   const error = v.safeParse(schemas.ErrorBody, body);
   const code = error.success ? (error.output.code ?? null) : null;
-  const said = error.success ? error.output.message : undefined;
+  const said = error.success && error.output.message ? oneLine(error.output.message, MOST_SAID) : undefined;
   const kind = kindOf(response.status, isData);
   const facts = [`Alpaca answered ${status}`, code === null ? "" : ` (${code})`];
   const message = `${facts.join("")}: ${explain(kind, status, said ?? shape(response, text))}`;
@@ -79,14 +81,33 @@ function shape(response: Response, text: string): string {
   return `${text.length} characters`;
 }
 
+const KIND: Readonly<Record<string, string>> = {
+  Object: "an object",
+  Array: "a list",
+  string: "text",
+  boolean: "true or false",
+  number: "a number",
+};
+
 function describeIssues(issues: [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]]): string {
   const fields = issues.map((issue) => {
     const path = v.getDotPath(issue) ?? "the body";
-    return `${path} should be ${issue.expected ?? "of another form"}`;
+    if (issue.received === "undefined") return `${path} is missing`;
+    // valibot's own messages quote what was received; ours do not.
+    const kind = issue.message.startsWith("Invalid")
+      ? (KIND[issue.expected ?? ""] ?? "of another form")
+      : issue.message;
+    return `${path} should be ${kind}`;
   });
   const shown = fields.slice(0, 3).join(", ");
   const more = fields.length > 3 ? `, and ${fields.length - 3} more` : "";
-  return `the answer does not match what is known of it: ${shown}${more}`;
+  return `the answer is not as expected: ${shown}${more}`;
+}
+
+/** Words of the other side in one line of bearable length, without what would steer a terminal. */
+function oneLine(text: string, most: number): string {
+  const plain = text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, " ").trim();
+  return plain.length > most ? `${plain.slice(0, most)}…` : plain;
 }
 
 function parse(text: string): unknown {

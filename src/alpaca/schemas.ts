@@ -2,7 +2,9 @@ import * as v from "valibot";
 
 // Only what a script reads is required, and unknown fields are kept: Alpaca adds and removes fields.
 // Numbers stay strings, as Alpaca sends them: a float would round money.
-const decimal = v.pipe(v.string(), v.regex(/^-?\d+(?:\.\d+)?$/));
+const DECIMAL = "a decimal number as text";
+const decimal = v.pipe(v.string(DECIMAL), v.regex(/^-?\d+(?:\.\d+)?$/, DECIMAL));
+const flag = v.optional(v.nullable(v.boolean()));
 
 export const Account = v.looseObject({
   id: v.string(),
@@ -11,10 +13,10 @@ export const Account = v.looseObject({
   cash: v.optional(v.nullable(decimal)),
   equity: v.optional(v.nullable(decimal)),
   buying_power: v.optional(v.nullable(decimal)),
-  trading_blocked: v.optional(v.boolean()),
-  account_blocked: v.optional(v.boolean()),
-  transfers_blocked: v.optional(v.boolean()),
-  trade_suspended_by_user: v.optional(v.boolean()),
+  trading_blocked: flag,
+  account_blocked: flag,
+  transfers_blocked: flag,
+  trade_suspended_by_user: flag,
 });
 export type Account = v.InferOutput<typeof Account>;
 

@@ -1,3 +1,12 @@
+/** How Deno's fetch words what has a code on Node. */
+const FETCH_FAILURES: readonly (readonly [RegExp, string])[] = [
+  [/connection refused/i, "ECONNREFUSED"],
+  [/dns error|failed to lookup/i, "ENOTFOUND"],
+  [/connection reset|connection closed|connection error|unexpected eof|end of file|incomplete/i, "ECONNRESET"],
+  [/certificate|tls/i, "ERR_TLS"],
+  [/timed out/i, "ETIMEDOUT"],
+];
+
 /**
  * Kind of a failure in a few safe words, such as `HTTP 503`, `ECONNREFUSED` or `TimeoutError`: an error's own message
  * may carry anything, a secret included, and is never stored or exported.
@@ -12,6 +21,10 @@ export function causeKind(cause: unknown): string | null {
     if (typeof code === "string" && /^[A-Z][A-Z0-9_]{1,40}$/.test(code)) return code;
     if (!(deepest.cause instanceof Error)) break;
     deepest = deepest.cause;
+  }
+  if (deepest instanceof TypeError) {
+    const known = FETCH_FAILURES.find(([words]) => words.test((deepest as Error).message));
+    if (known) return known[1];
   }
   if (deepest instanceof Error) return /^[A-Za-z]{1,60}$/.test(deepest.name) ? deepest.name : "Error";
   return typeof cause;

@@ -44,7 +44,7 @@ function readVariables(env: Environment, warnings: ConfigWarning[]): Partial<Rec
     if (value !== undefined) values[name] = value;
     const conflicting = others.filter((one) => read(one) !== value);
     if (conflicting.length > 0) {
-      const message = `${first} is used, and ${conflicting.join(" and ")} has another value; remove one of them`;
+      const message = `is used, and ${conflicting.join(" and ")} has another value; remove one of them`;
       warnings.push({ area: "alpaca", variable: first, message });
     }
   }

@@ -59,7 +59,8 @@ const share = v.pipe(v.string(), v.regex(/^(?:0|1|1\.0+|0?\.\d{1,9})$/, SHARE), 
 const API_URL = "expected an https URL such as https://paper-api.alpaca.markets (plain http is for loopback only)";
 const apiUrl = v.pipe(
   v.string(),
-  v.check((text) => URL.canParse(text), `${API_URL}; a scheme is needed`),
+  v.check((text) => text.includes("://"), `${API_URL}; a scheme is needed`),
+  v.check((text) => URL.canParse(text), `${API_URL}; its host or port is not valid`),
   v.transform((text) => new URL(text)),
   v.check(
     (url) => url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname)),

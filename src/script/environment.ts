@@ -38,8 +38,10 @@ function readEnvFile(path: string): Record<string, string | undefined> {
     const message = `cannot be read (${(error as NodeJS.ErrnoException).code ?? (error as Error).name}); make it readable or remove it`;
     throw new ConfigError([{ variable: ".env", message }]);
   }
-  checkLines(text);
-  return parseEnv(text);
+  // Editors on Windows begin a file with a mark that parseEnv takes for part of the first name.
+  const plain = text.replace(/^\uFEFF/, "");
+  checkLines(plain);
+  return parseEnv(plain);
 }
 
 const ASSIGNMENT = /^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=\s*(.*)$/;
@@ -47,7 +49,7 @@ const ASSIGNMENT = /^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=\s*(.*)$/;
 /** `parseEnv` drops what it does not understand, and keeps half of a quote: both would be found out much later. */
 function checkLines(text: string): void {
   const problems: { variable: string; message: string }[] = [];
-  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  const lines = text.split(/\r?\n/);
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] ?? "";
     if (/^\s*(?:#.*)?$/.test(line)) continue;
@@ -58,9 +60,18 @@ function checkLines(text: string): void {
       continue;
     }
     const quote = /^["'`]/.exec(value)?.[0];
-    if (quote === undefined || value.indexOf(quote, 1) > 0) continue;
+    if (quote === undefined) continue;
+    const close = value.indexOf(quote, 1);
+    if (close > 0) {
+      const rest = value.slice(close + 1);
+      if (!/^\s*(?:#.*)?$/.test(rest))
+        problems.push({ variable, message: `something follows the closing quote ${quote}` });
+      continue;
+    }
     const end = lines.findIndex((later, index) => index > at && later.includes(quote));
-    if (end < 0) problems.push({ variable, message: `a quote ${quote} is opened and never closed` });
+    // A line that is itself NAME="value" closes nothing: it is the next variable, and the quote was forgotten.
+    const isForgotten = end < 0 || ASSIGNMENT.exec(lines[end] ?? "")?.[1]?.startsWith(quote);
+    if (isForgotten) problems.push({ variable, message: `a quote ${quote} is opened and never closed` });
     else at = end;
   }
   if (problems.length > 0) throw new ConfigError(problems);

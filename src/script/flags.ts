@@ -74,7 +74,7 @@ export function parseFlags(script: CommandLine, argv: readonly string[]): Parsed
       code === "ERR_PARSE_ARGS_UNKNOWN_OPTION"
         ? `there is no flag ${flag ?? "of that name"}`
         : code === "ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL"
-          ? "it takes flags only, and a word stands beside them"
+          ? "it takes no arguments besides flags"
           : `${flag ?? "a flag"} ${flag && options[flag.replace(/^-+/, "")]?.type === "boolean" ? "takes no value" : "needs a value"}`;
     throw new UsageError(`Cannot run ${script.name}: ${why}; see npm run ${script.name} -- --help`);
   }

@@ -69,11 +69,21 @@ export async function run<const F extends Flags>(definition: ScriptDefinition<F>
   };
   const failures: Error[] = [];
   let requested: number | null = null;
-  const finish = async (outcome: ScriptOutcome, result?: { value: unknown }): Promise<never> => {
+  const finish = async (ended: ScriptOutcome, result?: { value: unknown }): Promise<never> => {
     log.progress("");
-    if (result) await print(definition, args.json, result.value);
-    for (const failure of failures) log.error(describe(failure));
-    const exitCode = requested ?? (failures.length === 0 ? EXIT.done : exitCodeOf(new AggregateError(failures)));
+    try {
+      if (result) await print(definition, args.json, result.value);
+    } catch (error) {
+      // A result that nobody gets is no success.
+      failures.push(error as Error);
+    }
+    for (const failure of failures) {
+      if (failure instanceof InterruptedError) log.info(describe(failure));
+      else log.error(describe(failure));
+    }
+    const failed = failures.length === 0 ? null : exitCodeOf(new AggregateError(failures));
+    const exitCode = requested ?? failed ?? Number(process.exitCode ?? EXIT.done);
+    const outcome = ended === "success" && exitCode !== 0 ? "failure" : ended;
     for (const host of new Set([hosts.trading, hosts.data]))
       telemetry.budget(host.breaker, await host.budget.remaining());
     await deliver(telemetry, config, log, outcome, exitCode);
@@ -141,7 +151,7 @@ function telemetryDespite(name: string, startMs: number): ScriptTelemetry | null
 async function print(definition: Pick<ScriptDefinition, "render">, isJson: boolean, value: unknown): Promise<void> {
   const output = await import("./output.ts");
   const { render = output.render } = definition;
-  await output.writeResult(isJson ? output.toJson(value) : render(value, output));
+  await output.writeResult(isJson ? output.toJson(value) : output.printable(render(value, output)));
 }
 
 const ITEMS = { traces: "spans", metrics: "data points", logs: "log records" } as const;

@@ -1,18 +1,36 @@
 import process from "node:process";
 import { stripVTControlCharacters, styleText } from "node:util";
+import { JobError } from "../errors.ts";
 
 /** Writes to stdout and waits until it is out: an exit would cut off what a pipe has not taken yet. */
 export function writeResult(text: string): Promise<void> {
   if (text === "") return Promise.resolve();
-  return new Promise((resolve) => {
-    process.stdout.once("error", () => resolve());
-    process.stdout.write(text.endsWith("\n") ? text : `${text}\n`, () => resolve());
+  return new Promise((resolve, reject) => {
+    const end = (error?: Error | null) => {
+      const { code } = (error ?? {}) as NodeJS.ErrnoException;
+      // A reader that has seen enough, such as `head`, is no failure.
+      if (!error || code === "EPIPE") resolve();
+      else reject(new JobError(`Cannot write the result to stdout: ${code ?? error.message}`));
+    };
+    process.stdout.once("error", end);
+    process.stdout.write(text.endsWith("\n") ? text : `${text}\n`, end);
   });
 }
 
+/** Without what would steer a terminal, apart from colours: text of others, such as a symbol, is not to be trusted. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (mark, at: number) =>
+    mark === "\n" || COLOUR.test(text.slice(at, at + 12)) ? mark : "\ufffd",
+  );
+}
+
+const COLOUR = new RegExp(`^${String.fromCharCode(27)}\\[[0-9;]*m`);
+
 /** One JSON document; times are ISO 8601, and a bigint is a string. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value ?? null, (_key, item) => (typeof item === "bigint" ? String(item) : item), 2);
+  const json = JSON.stringify(value ?? null, (_key, item) => (typeof item === "bigint" ? String(item) : item), 2);
+  if (json === undefined) throw new TypeError(`Cannot print the result as JSON: it is a ${typeof value}`);
+  return json;
 }
 
 export type Style = Parameters<typeof styleText>[0];
@@ -34,6 +52,7 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
   );
   const line = (cells: readonly string[]) =>
     cells
+      .map((cell) => cell.replaceAll("\n", "\ufffd"))
       .map((cell, at) => {
         const padding = " ".repeat(Math.max(0, (widths[at] ?? 0) - visibleLength(cell)));
         return isNumeric[at] ? padding + cell : cell + padding;

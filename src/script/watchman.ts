@@ -1,6 +1,8 @@
 import process from "node:process";
 import { EXIT, InterruptedError } from "../errors.ts";
 
+const ECHO_MS = 300;
+
 /** Watches over every way out of a script's body, so that all of them pass by the delivery of what was recorded. */
 export class Watchman {
   readonly #controller = new AbortController();
@@ -38,9 +40,14 @@ export class Watchman {
     const ended = Promise.withResolvers<never>();
     ended.promise.catch(() => {});
     let timer: NodeJS.Timeout | undefined;
+    let interruptedAtMs = Number.NEGATIVE_INFINITY;
     const interrupt = (name: "SIGINT" | "SIGTERM") => {
       const error = new InterruptedError(name);
+      // A terminal signals a whole group, and what runs the script may hand its own on: two at once are one.
+      const isEcho = performance.now() - interruptedAtMs < ECHO_MS;
+      if (this.#interruption && isEcho) return;
       if (this.#interruption || this.#isExiting) this.exit(error.exitCode);
+      interruptedAtMs = performance.now();
       this.#interruption = error;
       this.#controller.abort(error);
       timer = setTimeout(() => ended.reject(error), graceMs);
@@ -50,7 +57,7 @@ export class Watchman {
     process.on("uncaughtException", ended.reject);
     process.on("unhandledRejection", ended.reject);
     process.once("beforeExit", () =>
-      ended.reject(new Error("the script waits for something that cannot happen any more")),
+      ended.reject(new Error("the script is still waiting, and nothing is left that could wake it")),
     );
     process.exit = (code) => {
       const status = Number(code ?? process.exitCode ?? EXIT.done);

@@ -126,7 +126,7 @@ test("a connection that is refused is a failure", async () => {
   assert.ok(error instanceof AlpacaNetworkError);
   assert.ok(error instanceof TypeError);
   assert.ok(error.cause instanceof Error);
-  assert.match(error.message, /^Cannot call GET \/v2\/clock: \w+ from 127\.0\.0\.1:\d+$/);
+  assert.match(error.message, /^Cannot call GET \/v2\/clock: connection refused, ECONNREFUSED \(127\.0\.0\.1:\d+\)$/);
   assert.deepEqual(outcomes, ["failure"]);
 });
 

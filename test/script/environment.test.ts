@@ -38,6 +38,8 @@ for (const [what, text, line] of [
   ["junk", "A=1\nthis is no assignment\n", 2],
   ["a quote that is never closed", 'A=1\n\n# comment\nB="half\n', 4],
   ["a name with a space", "MY KEY=1\n", 1],
+  ["a quote that the next variable seems to close", 'A="half\nB="whole"\n', 1],
+  ["something behind a closing quote", 'A=1\nB="half"junk\n', 2],
 ] as const) {
   test(`${what} in .env is an error with the number of its line, and without its text`, () => {
     assert.throws(
@@ -51,6 +53,10 @@ for (const [what, text, line] of [
     );
   });
 }
+
+test("a mark of byte order at the beginning hides no variable", () => {
+  assert.equal(read("\uFEFFA=first\r\nB=second\r\n", ["A"]).A, "first");
+});
 
 test("comments, blank lines, export, quotes over several lines and Windows line ends are fine", () => {
   const env = read("# c\r\n\r\nexport A=1\r\nB=\"two\nlines\"\nC='x # y'\n", ["A", "B", "C"]);

@@ -279,7 +279,7 @@ test("an answer that is not of the schema cancels nothing, names the field, and 
   const { code, stdout, stderr } = await cancel(simulator, ["--older-than", "2h", "--execute"]);
   assert.equal(code, 1);
   assert.equal(stdout, "");
-  assert.match(stderr, /0\.status should be/);
+  assert.match(stderr, /0\.status is missing/);
   assert.deepEqual(changes(simulator), []);
 });
 
