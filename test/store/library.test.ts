@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+import { test } from "node:test";
+import { startSimulator } from "../../src/local/simulator.ts";
+import { CircuitBreakerOpenError, createAlpacaClient, openSharedHosts, parseConfig } from "../../src/mod.ts";
+import { runScriptFile, simulatorEnv } from "../support/script.ts";
+import { newStateFile } from "./support.ts";
+
+test("a program of one's own and the scripts share breaker, hold and history", async () => {
+  await using simulator = await startSimulator();
+  const env = simulatorEnv(simulator, { STATE_DIR: dirname(newStateFile()), ALPACA_BREAKER_FAILURE_THRESHOLD: "2" });
+  const { config } = parseConfig(env);
+  await using shared = await openSharedHosts({ config, name: "my-service" });
+  const alpaca = createAlpacaClient({ config, hosts: shared.hosts });
+  assert.equal(typeof (await alpaca.getClock()).is_open, "boolean");
+
+  const repair = simulator.fault({ kind: "status", status: 503 });
+  await assert.rejects(alpaca.getClock());
+  assert.equal((await runScriptFile("scripts/status.ts", { env })).code, 69);
+  repair();
+  await assert.rejects(
+    alpaca.getClock(),
+    (error) => error instanceof CircuitBreakerOpenError && error.state === "open",
+  );
+
+  const history = await runScriptFile("scripts/breaker.ts", { args: ["history", "--json"], env });
+  assert.deepEqual(
+    JSON.parse(history.stdout).map(({ to, script }: { to: string; script: string }) => [to, script]),
+    [["open", "status"]],
+  );
+  await shared.hosts.trading.breaker.reset("my-service");
+  assert.equal((await runScriptFile("scripts/status.ts", { env })).code, 0);
+});
+
+test("what a program without telemetry changes is left for the scripts to deliver", async () => {
+  await using simulator = await startSimulator();
+  const { config } = parseConfig(simulatorEnv(simulator, { STATE_DIR: dirname(newStateFile()) }));
+  await using shared = await openSharedHosts({ config, name: "my-service" });
+  await shared.hosts.trading.breaker.isolate("upgrade", "me");
+  assert.equal(await shared.store?.outbox.size(), 1);
+});
+
+test("a store that cannot be opened leaves the program with state of its own, and says so", async () => {
+  await using simulator = await startSimulator();
+  const { config } = parseConfig(simulatorEnv(simulator, { STATE_DIR: `${import.meta.filename}/nowhere` }));
+  const problems: string[] = [];
+  await using shared = await openSharedHosts({ config, name: "x", onProblem: ({ kind }) => problems.push(kind) });
+  assert.equal(shared.store, null);
+  assert.deepEqual(problems, ["unreachable"]);
+  assert.equal(shared.hosts.trading.breaker.state, "closed");
+});
