@@ -65,7 +65,11 @@ export function createAlpacaClient(options: AlpacaFetchOptions & { signal?: Abor
     const { readAnswer } = await import("./request.ts");
     return readAnswer(await sent, { method, url, schema, isList: isList ?? false, secrets });
   };
-  const withSignal = (settings: CallSettings | undefined) => (settings?.signal ? { signal: settings.signal } : {});
+  // A call's own signal comes on top of the client's: an interrupted script ends all its calls.
+  const withSignal = ({ signal }: CallSettings = {}) => {
+    if (!signal) return {};
+    return { signal: options.signal ? AbortSignal.any([options.signal, signal]) : signal };
+  };
 
   const client: AlpacaClient = {
     getAccount: (settings) => call("GET", "/v2/account", "Account", withSignal(settings)),
@@ -94,6 +98,11 @@ export function createAlpacaClient(options: AlpacaFetchOptions & { signal?: Abor
         });
         for (const order of page) if (!isFrom(until, order)) orders.push(order);
         const last = page.at(-1);
+        if (last !== undefined && last.id === from.after_order_id) {
+          throw new TypeError(
+            "Cannot list orders: a page ends where the one before it ended, after_order_id is ignored",
+          );
+        }
         if (last === undefined || page.length < pageSize || isFrom(until, last)) return orders;
         from = { after_order_id: last.id };
       }
