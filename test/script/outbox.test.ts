@@ -170,3 +170,19 @@ test("a hold stops every script at its next call, and names who and why", async 
   assert.equal((await runScriptFile("scripts/breaker.ts", { args: ["release", "alpaca.trading"], env })).code, 0);
   assert.equal((await runScriptFile(STATUS, { env })).code, 0);
 });
+
+test("a disk that is full is said once, in memory it goes on, and the file is whole afterwards", async () => {
+  const state = newStateDir();
+  const env = simulatorEnv(simulator, { STATE_DIR: state, ALPACA_BREAKER_FAILURE_THRESHOLD: "1" });
+  assert.equal((await runScriptFile(STATUS, { env })).code, 0);
+  const repair = simulator.fault({ kind: "status", status: 503 });
+  // No file may grow beyond 2 KB: for a program that writes, that is what a full disk is.
+  const full = await runScriptFile(STATUS, { env, shell: "trap '' XFSZ; ulimit -f 4;" });
+  repair();
+  assert.equal(full.code, 69, full.stderr);
+  assert.equal(full.stderr.match(/goes on with its own memory/g)?.length, 1, full.stderr);
+  const db = new DatabaseSync(join(state, "breakwater.sqlite"));
+  assert.deepEqual({ ...(db.prepare("PRAGMA integrity_check").get() as object) }, { integrity_check: "ok" });
+  db.close();
+  assert.equal((await runScriptFile(STATUS, { env })).code, 0);
+});

@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly runtime?: keyof typeof RUNTIMES;
   readonly cwd?: string;
+  /** Commands that a shell runs before it becomes the script, such as a limit. */
+  readonly shell?: string;
 }
 
 /** Starts a script of the project, by its path from the root, as a process of its own. */
@@ -36,7 +38,11 @@ export function startScript(
 ): { child: ChildProcessWithoutNullStreams; ended: Promise<Outcome> } {
   const [program = "", ...first] = RUNTIMES[options.runtime ?? "node"];
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...options.env };
-  const child = spawn(program, [...first, join(ROOT, file), ...(options.args ?? [])], {
+  const command = [program, ...first, join(ROOT, file), ...(options.args ?? [])];
+  const [started = "", ...args] = options.shell
+    ? ["/bin/sh", "-c", `${options.shell} exec "$@"`, "sh", ...command]
+    : command;
+  const child = spawn(started, args, {
     cwd: options.cwd ?? ROOT,
     env: Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined)),
     stdio: "pipe",
