@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import {
   ConsecutiveBreaker,
@@ -12,6 +15,7 @@ import {
 // @ts-expect-error opossum brings no types.
 import Opossum from "opossum";
 import { createAlpacaFetch } from "../src/alpaca/fetch.ts";
+import { openSharedHosts } from "../src/alpaca/shared.ts";
 import { CircuitBreaker } from "../src/breaker/circuit-breaker.ts";
 import type { Config } from "../src/config/config.ts";
 import { parseConfig } from "../src/config/parse.ts";
@@ -24,6 +28,8 @@ import { interleave, type Spread } from "./stats.ts";
 type Call = () => Promise<unknown>;
 
 const CALLS = 400;
+const STATE_FILE = join(mkdtempSync(join(tmpdir(), "breakwater-bench-")), "state.sqlite");
+process.on("exit", () => rmSync(dirname(STATE_FILE), { recursive: true, force: true }));
 
 /** Microseconds a call takes through each candidate, at the given concurrency. */
 async function measure(candidates: Readonly<Record<string, Call>>, concurrency: number, rounds: number) {
@@ -55,6 +61,11 @@ async function candidatesFor(url: string): Promise<Record<string, Call>> {
   });
   const alpacaFetch = createAlpacaFetch({ config });
   const traced = await withSdk(config);
+  const shared = await openSharedHosts({
+    config: { ...config, store: { kind: "sqlite", path: STATE_FILE } },
+    name: "bench",
+  });
+  const stored = createAlpacaFetch({ config, hosts: shared.hosts });
   const policy = wrap(
     retry(handleAll, { maxAttempts: 2, backoff: new ExponentialBackoff() }),
     circuitBreaker(handleAll, { halfOpenAfter: 60_000, breaker: new ConsecutiveBreaker(5) }),
@@ -64,11 +75,45 @@ async function candidatesFor(url: string): Promise<Record<string, Call>> {
   return {
     "bare fetch": bare,
     breakwater: async () => (await alpacaFetch(url)).json(),
+    "breakwater with SQLite": async () => (await stored(url)).json(),
     "breakwater with the SDK": async () => (await traced(url)).json(),
     "cockatiel retry + breaker + timeout": () =>
       policy.execute(async ({ signal }) => (await fetch(url, { headers, signal })).json()),
     opossum: () => opossum.fire(),
   };
+}
+
+/** Microseconds that a healthy call spends in a store on SQLite: a look at the breaker, and a place in the budget. */
+async function measureStore(rounds: number): Promise<Spread> {
+  const folder = mkdtempSync(join(tmpdir(), "breakwater-bench-"));
+  const { config } = parseConfig({
+    STATE_DIR: folder,
+    ALPACA_API_KEY: "PKBENCH000000000000",
+    ALPACA_API_SECRET: "bench-secret",
+    ALPACA_REQUESTS_PER_MINUTE: "200",
+  });
+  try {
+    await using shared = await openSharedHosts({ config, name: "bench" });
+    const { breaker, budget } = shared.hosts.trading;
+    const calls = 100;
+    const { store } = await interleave(rounds, {
+      store: async () => {
+        const startMs = performance.now();
+        for (let call = 0; call < calls; call++) {
+          breaker.check();
+          const place = await budget.reserve();
+          await (await breaker.enter()).succeed();
+          // Given back, so that the budget of 200 lasts; the time of it is counted too.
+          if (place.granted) await place.giveBack();
+        }
+        return ((performance.now() - startMs) * 1_000) / calls;
+      },
+    });
+    if (!store) throw new Error("Cannot measure: no round was run");
+    return store;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** Microseconds of a call that an open circuit rejects. */
@@ -96,5 +141,6 @@ const candidates = await candidatesFor(url);
 const oneAtATime = await measure(candidates, 1, Number(rounds));
 const sixteen = await measure(candidates, 16, Number(rounds));
 const rejected = await measureRejected(Number(rounds));
-process.stdout.write(`${JSON.stringify({ oneAtATime, sixteen, rejected })}\n`);
+const store = await measureStore(Number(rounds));
+process.stdout.write(`${JSON.stringify({ oneAtATime, sixteen, rejected, store })}\n`);
 process.exit(0);

@@ -46,6 +46,7 @@ interface Calls {
   readonly oneAtATime: Record<string, Spread>;
   readonly sixteen: Record<string, Spread>;
   readonly rejected: Spread;
+  readonly store: Spread;
 }
 
 const server = await startServer("server.ts", "0");
@@ -81,6 +82,11 @@ for (const runtime of ["node", "deno"]) {
   }
   const rejected = calls.rejected.median;
   const isMet = runtime === "node" ? `, budget 2: ${rejected <= 2 ? "met" : "**not met**"}` : "";
+  const { median } = calls.store;
+  say(
+    `What a healthy call spends in SQLite: ${us(calls.store)} us, budget 50: ${median <= 50 ? "met" : "**not met**"}`,
+  );
+  say();
   say(`A call that an open circuit rejects: ${us(calls.rejected)} us${isMet}`);
 }
 server.stop();

@@ -17,7 +17,7 @@ const MIGRATIONS = [
    CREATE INDEX transitions_undelivered ON transitions (at_ms) WHERE traces + metrics + logs > 0;
    CREATE TABLE budget_starts (id INTEGER PRIMARY KEY, budget TEXT NOT NULL, at_ms REAL NOT NULL);
    CREATE INDEX budget_starts_by_time ON budget_starts (budget, at_ms);
-   CREATE TABLE budget_pauses (budget TEXT PRIMARY KEY, until_ms REAL NOT NULL) WITHOUT ROWID;`,
+   CREATE TABLE budgets (budget TEXT PRIMARY KEY, starts INTEGER NOT NULL, paused_until_ms REAL NOT NULL) WITHOUT ROWID;`,
 ];
 
 /** Schema that this toolkit knows. */
