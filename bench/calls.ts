@@ -135,10 +135,19 @@ async function measureRejected(rounds: number): Promise<Spread> {
 }
 
 const [url = "", rounds = "15"] = process.argv.slice(2);
-const candidates = await candidatesFor(url);
-const oneAtATime = await measure(candidates, 1, Number(rounds));
-const sixteen = await measure(candidates, 16, Number(rounds));
+const { "breakwater with SQLite": stored, "breakwater with the SDK": traced, ...light } = await candidatesFor(url);
+const heavy = {
+  "bare fetch": light["bare fetch"],
+  "breakwater with SQLite": stored,
+  "breakwater with the SDK": traced,
+};
+const counts = Number(rounds);
+// Apart from each other: what a store and an exporter do behind a call would fall on the ones beside it.
+const oneAtATime = await measure(light, 1, counts);
+const sixteen = await measure(light, 16, counts);
+const heavyOneAtATime = await measure(heavy as Record<string, Call>, 1, counts);
+const heavySixteen = await measure(heavy as Record<string, Call>, 16, counts);
 const rejected = await measureRejected(Number(rounds));
 const store = await measureStore(Number(rounds));
-process.stdout.write(`${JSON.stringify({ oneAtATime, sixteen, rejected, store })}\n`);
+process.stdout.write(`${JSON.stringify({ oneAtATime, sixteen, heavyOneAtATime, heavySixteen, rejected, store })}\n`);
 process.exit(0);

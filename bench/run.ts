@@ -45,6 +45,8 @@ for (const [runtime, { bare, toolkit }] of Object.entries(await measureStartUp(r
 interface Calls {
   readonly oneAtATime: Record<string, Spread>;
   readonly sixteen: Record<string, Spread>;
+  readonly heavyOneAtATime: Record<string, Spread>;
+  readonly heavySixteen: Record<string, Spread>;
   readonly rejected: Spread;
   readonly store: Spread;
 }
@@ -68,6 +70,8 @@ for (const runtime of ["node", "deno"]) {
   for (const [title, results, budget] of [
     ["one at a time", calls.oneAtATime, 1.15],
     ["16 at a time", calls.sixteen, 1.3],
+    ["with store and SDK, one at a time", calls.heavyOneAtATime, 1.15],
+    ["with store and SDK, 16 at a time", calls.heavySixteen, 1.3],
   ] as const) {
     const bare = results["bare fetch"]?.median ?? Number.NaN;
     say(`| ${title} | us | ratio | budget | |`);
