@@ -27,7 +27,7 @@ import { interleave, type Spread } from "./stats.ts";
 
 type Call = () => Promise<unknown>;
 
-const CALLS = 400;
+const CALLS = 320;
 const STATE_FILE = join(mkdtempSync(join(tmpdir(), "breakwater-bench-")), "state.sqlite");
 process.on("exit", () => rmSync(dirname(STATE_FILE), { recursive: true, force: true }));
 
@@ -141,7 +141,7 @@ const heavy = {
   "breakwater with SQLite": stored,
   "breakwater with the SDK": traced,
 };
-const counts = Number(rounds);
+const counts = Number(rounds) * 3;
 // Apart from each other: what a store and an exporter do behind a call would fall on the ones beside it.
 const oneAtATime = await measure(light, 1, counts);
 const sixteen = await measure(light, 16, counts);
