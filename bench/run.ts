@@ -5,6 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
 import { RUNTIMES, startServer } from "./processes.ts";
+import { measureSdkLoad } from "./sdk-load.ts";
 import { measureExitDelay, measureStartUp } from "./start-up.ts";
 import type { Spread } from "./stats.ts";
 
@@ -106,4 +107,11 @@ for (const [state, spread] of Object.entries(delays)) {
   const judged = state === "ok" ? "| | " : `${added.toFixed(0)} | 1600 | ${added <= 1_600 ? "met" : "**not met**"}`;
   say(`| ${state} | ${ms(spread)} | ${judged} |`);
 }
+say();
+say("## Loading OpenTelemetry, on node");
+say();
+say("| imported | wall ms |");
+say("|---|---|");
+for (const [what, spread] of Object.entries(await measureSdkLoad(Math.min(rounds, 10))))
+  say(`| ${what} | ${ms(spread)} |`);
 writeFileSync(join(import.meta.dirname, "results.md"), `${lines.join("\n")}\n`);
