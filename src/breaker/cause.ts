@@ -1,3 +1,5 @@
+import { BreakwaterError, CircuitBreakerOpenError, EXIT } from "../errors.ts";
+
 /** How Deno's fetch words what has a code on Node. */
 const FETCH_FAILURES: readonly (readonly [RegExp, string])[] = [
   [/connection refused/i, "ECONNREFUSED"],
@@ -28,4 +30,15 @@ export function causeKind(cause: unknown): string | null {
   }
   if (deepest instanceof Error) return /^[A-Za-z]{1,60}$/.test(deepest.name) ? deepest.name : "Error";
   return typeof cause;
+}
+
+/** What an error thrown by a call means to a breaker that was not told otherwise. */
+export function classifyError(error: unknown): "success" | "failure" | "ignored" {
+  if (error instanceof CircuitBreakerOpenError || (error instanceof Error && error.name === "AbortError"))
+    return "ignored";
+  // What Alpaca's client throws has been judged already: only an outage is one.
+  if (error instanceof BreakwaterError && error.exitCode !== EXIT.unavailable) {
+    return error.exitCode === EXIT.throttled ? "ignored" : "success";
+  }
+  return "failure";
 }

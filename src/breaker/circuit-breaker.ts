@@ -1,4 +1,5 @@
-import { BreakwaterError, CircuitBreakerOpenError, EXIT, type RejectingState } from "../errors.ts";
+import { CircuitBreakerOpenError, type RejectingState } from "../errors.ts";
+import { classifyError } from "./cause.ts";
 import { afterwards, type BreakerCell, type Change, type MaybePromise, MemoryCell } from "./cell.ts";
 import { Listeners } from "./listeners.ts";
 import { isolate, rebase, release, reset, type Step, settle, type Ticket, takeProbe } from "./machine.ts";
@@ -300,13 +301,3 @@ export class CircuitBreaker {
 }
 
 const NEVER = new AbortController().signal;
-
-function classifyError(error: unknown): "success" | "failure" | "ignored" {
-  if (error instanceof CircuitBreakerOpenError || (error instanceof Error && error.name === "AbortError"))
-    return "ignored";
-  // What Alpaca's client throws has been judged already: only an outage is one.
-  if (error instanceof BreakwaterError && error.exitCode !== EXIT.unavailable) {
-    return error.exitCode === EXIT.throttled ? "ignored" : "success";
-  }
-  return "failure";
-}

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync } from "node:fs";
+import { mkdirSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { NewerSchemaError } from "./store.ts";
@@ -34,28 +34,46 @@ const BUSY_MS = 2_000;
  */
 export function openSqliteFile(path: string, onCorrupt: (copy: string) => void): DatabaseSync {
   mkdirSync(dirname(path), { recursive: true });
+  const id = fileId(path);
   try {
     return open(path);
   } catch (error) {
     if (!isCorruption(error)) throw error;
-    const copy = `${path}.corrupt-${new Date().toISOString().replaceAll(":", "-")}`;
-    renameSync(path, copy);
-    for (const suffix of ["-wal", "-shm"]) {
-      try {
-        renameSync(`${path}${suffix}`, `${copy}${suffix}`);
-      } catch {
-        // Not every file has them.
-      }
-    }
-    onCorrupt(copy);
+    const copy = moveAside(path, id);
+    if (copy !== null) onCorrupt(copy);
     return open(path);
   }
+}
+
+/** What tells a file from another one that took its name; null when there is none. */
+export function fileId(path: string): number | null {
+  return statSync(path, { throwIfNoEntry: false })?.ino ?? null;
+}
+
+/**
+ * Moves a damaged file out of the way, with all that belongs to it, and returns the name of the copy. Null when it is
+ * no longer there: another process was faster, and what has its name now may be whole.
+ */
+export function moveAside(path: string, id: number | null): string | null {
+  if (id !== null && fileId(path) !== id) return null;
+  const copy = `${path}.corrupt-${new Date().toISOString().replaceAll(":", "-")}`;
+  renameSync(path, copy);
+  for (const suffix of ["-wal", "-shm"]) {
+    try {
+      renameSync(`${path}${suffix}`, `${copy}${suffix}`);
+    } catch {
+      // Not every file has them.
+    }
+  }
+  return copy;
 }
 
 function open(path: string): DatabaseSync {
   const db = new DatabaseSync(path);
   try {
     db.exec(`PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL`);
+    // A schema that cannot be read shows here, and not at some later statement.
+    db.prepare("SELECT count(*) FROM sqlite_schema").get();
     migrate(db, path);
     return db;
   } catch (error) {

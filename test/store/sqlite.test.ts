@@ -203,6 +203,33 @@ test("a file that is no database is moved aside, and said", async () => {
   assert.ok(store.problems[0]?.message.includes(copy));
 });
 
+test("a file that is damaged inside is moved aside when that is found, and the next run begins anew", async () => {
+  const path = newStateFile();
+  const whole = openOn(path);
+  for (let change = 0; change < 60; change++)
+    await breakerOn(whole, { failureThreshold: 1 })
+      .isolate(`hold ${change}`.repeat(40))
+      .then(() => breakerOn(whole).release());
+  await whole.close();
+  const bytes = readFileSync(path);
+  // Everything behind the first page, which has the header and the schema.
+  bytes.fill(0xa5, 4_096);
+  writeFileSync(path, bytes);
+  const store = openOn(path);
+  const breaker = breakerOn(store, { failureThreshold: 1 });
+  await breaker.recordFailure();
+  assert.equal(breaker.state, "open");
+  assert.deepEqual(
+    store.problems.map(({ kind }) => kind),
+    ["corrupt"],
+  );
+  const copy = readdirSync(dirname(path)).find((name) => name.includes(".corrupt-"));
+  assert.ok(copy && store.problems[0]?.message.includes(copy), store.problems[0]?.message);
+  const next = openOn(path);
+  assert.equal(breakerOn(next).state, "closed");
+  assert.deepEqual(next.problems, []);
+});
+
 async function problemsOfOpening(path: string): Promise<StoreProblem[]> {
   const problems: StoreProblem[] = [];
   const context = {
