@@ -43,7 +43,7 @@ Commands: list, show NAME, history [NAME], isolate NAME --reason WORDS, release 
   positionals: "<command> [name]",
   alpaca: "optional",
   options: OPTIONS,
-  check: ({ positionals: [command, name, ...rest], since, reason }) => {
+  check: ({ positionals: [command, name, ...rest], since, reason, by }) => {
     if (!isCommand(command))
       throw new UsageError(`Cannot run breaker: expected a command, one of ${COMMANDS.join(", ")}`);
     if (rest.length > 0 || (name !== undefined && ["list", "watch"].includes(command))) {
@@ -54,6 +54,13 @@ Commands: list, show NAME, history [NAME], isolate NAME --reason WORDS, release 
     }
     if (command === "isolate" && !reason?.trim()) {
       throw new UsageError("Cannot run breaker isolate: --reason is needed, and is shown to whoever is rejected");
+    }
+    if (by !== undefined && !by.trim())
+      throw new UsageError("Cannot use --by: it is empty; leave it out to be named by user and machine");
+    if (/\p{Cc}/u.test(`${name ?? ""}${reason ?? ""}${by ?? ""}`)) {
+      throw new UsageError(
+        `Cannot run breaker ${command}: a name or a reason has control characters, others read it in a terminal`,
+      );
     }
     if (since !== undefined) parseDuration("since", since);
   },
@@ -96,7 +103,7 @@ Commands: list, show NAME, history [NAME], isolate NAME --reason WORDS, release 
   },
   render: (rows: readonly (Row | ReturnType<typeof describeEntry>)[] | undefined, { table, style }) => {
     if (rows === undefined) return "";
-    if (rows.length === 0) return "Nothing is stored yet: the first failure of a call is what is remembered.";
+    if (rows.length === 0) return "Nothing to show: nothing is stored, or nothing of what was asked for.";
     if (rows.every((row) => "eventId" in row)) {
       return table(
         ["at", "circuit", "host", "change", "reason", "by", "delivered"],

@@ -102,7 +102,7 @@ export class CircuitBreakerOpenError extends BreakwaterError {
     const act = call ? `Cannot call ${call}: circuit` : "Cannot call: circuit";
     const why =
       state === "isolated"
-        ? `is isolated by an operator: ${reason ?? "no reason given"}; it stays so until it is released`
+        ? `is isolated by an operator: ${reason?.replace(/\p{Cc}+/gu, " ") ?? "no reason given"}; it stays so until it is released`
         : state === "open"
           ? `is open for another ${retryAfterMs} ms`
           : `is half-open and another caller has the probe, for at most ${retryAfterMs} ms`;

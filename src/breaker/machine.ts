@@ -30,16 +30,21 @@ export interface Step {
   readonly changed?: { from: CircuitState; to: CircuitState; reason: TransitionReason; outageMs: number | null };
 }
 
-/** Ends waits that began in the future, by a clock that has been set back since, as if they began now. */
+/** Puts times that lie in the future, by a clock that has been set back since, to now: a wait then begins anew. */
 export function rebase(record: BreakerRecord, nowMs: number): BreakerRecord {
-  const { automatic } = record;
+  const { lastOpenedAtMs } = record;
+  const opened = lastOpenedAtMs !== null && lastOpenedAtMs > nowMs ? { ...record, lastOpenedAtMs: nowMs } : record;
+  const { automatic } = opened;
+  if (automatic.state === "closed" && automatic.lastFailureAtMs !== null && automatic.lastFailureAtMs > nowMs) {
+    return { ...opened, automatic: { ...automatic, lastFailureAtMs: nowMs } };
+  }
   if (automatic.state === "open" && automatic.openedAtMs > nowMs) {
-    return { ...record, lastOpenedAtMs: nowMs, automatic: { ...automatic, openedAtMs: nowMs } };
+    return { ...opened, automatic: { ...automatic, openedAtMs: nowMs } };
   }
   if (automatic.state === "half_open" && automatic.probe && automatic.probe.grantedAtMs > nowMs) {
-    return { ...record, automatic: { ...automatic, probe: { ...automatic.probe, grantedAtMs: nowMs } } };
+    return { ...opened, automatic: { ...automatic, probe: { ...automatic.probe, grantedAtMs: nowMs } } };
   }
-  return record;
+  return opened;
 }
 
 /** Takes the probe of an open circuit whose cooldown is over, or of a half-open one; null when it cannot be had now. */

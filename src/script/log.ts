@@ -61,6 +61,15 @@ export class StderrLog implements Log {
     this.progress("");
     const [colour, prefix] = PREFIX[level];
     const styled = colour === null ? text : styleText(colour, prefix, { stream: process.stderr }) + text;
-    process.stderr.write(`${styled}\n`);
+    process.stderr.write(`${printable(styled)}\n`);
   }
 }
+
+/** Without what would steer a terminal, apart from colours: text of others, such as a symbol, is not to be trusted. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (mark, at: number) =>
+    mark === "\n" || COLOUR.test(text.slice(at, at + 12)) ? mark : "\ufffd",
+  );
+}
+
+const COLOUR = new RegExp(`^${String.fromCharCode(27)}\\[[0-9;]*m`);

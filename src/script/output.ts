@@ -2,6 +2,8 @@ import process from "node:process";
 import { stripVTControlCharacters, styleText } from "node:util";
 import { JobError } from "../errors.ts";
 
+export { printable } from "./log.ts";
+
 /** Writes to stdout and waits until it is out: an exit would cut off what a pipe has not taken yet. */
 export function writeResult(text: string): Promise<void> {
   if (text === "") return Promise.resolve();
@@ -16,15 +18,6 @@ export function writeResult(text: string): Promise<void> {
     process.stdout.write(text.endsWith("\n") ? text : `${text}\n`, end);
   });
 }
-
-/** Without what would steer a terminal, apart from colours: text of others, such as a symbol, is not to be trusted. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (mark, at: number) =>
-    mark === "\n" || COLOUR.test(text.slice(at, at + 12)) ? mark : "\ufffd",
-  );
-}
-
-const COLOUR = new RegExp(`^${String.fromCharCode(27)}\\[[0-9;]*m`);
 
 /** One JSON document; times are ISO 8601, and a bigint is a string. */
 export function toJson(value: unknown): string {

@@ -3,6 +3,9 @@ import type { MaybePromise } from "../breaker/cell.ts";
 /** Span of the sliding window, and the longest wait for a place in it. */
 export const WINDOW_MS = 60_000;
 
+/** Longest pause that is taken seriously. */
+export const LONGEST_PAUSE_MS = 900_000;
+
 /** Why there is no place: Alpaca itself said so. */
 export const THROTTLED = "Alpaca throttles this account";
 
@@ -57,7 +60,7 @@ export class MemoryBudget implements RequestBudget {
   }
 
   pause(durationMs: number): void {
-    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#now() + durationMs);
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, this.#now() + Math.min(durationMs, LONGEST_PAUSE_MS));
   }
 
   pausedMs(): number {

@@ -1,4 +1,11 @@
-import { MemoryBudget, type RequestBudget, type Reservation, THROTTLED, WINDOW_MS } from "./budget.ts";
+import {
+  LONGEST_PAUSE_MS,
+  MemoryBudget,
+  type RequestBudget,
+  type Reservation,
+  THROTTLED,
+  WINDOW_MS,
+} from "./budget.ts";
 import type { Database } from "./postgres-database.ts";
 import type { Argument } from "./postgres-lane.ts";
 
@@ -32,7 +39,7 @@ export class PostgresBudget implements RequestBudget {
       `INSERT INTO breakwater.budgets AS b (budget, paused_until_ms) VALUES ($1, breakwater.now_ms() + $2)
        ON CONFLICT (budget) DO UPDATE SET paused_until_ms = greatest(b.paused_until_ms, excluded.paused_until_ms)
        RETURNING budget`,
-      [this.#key, durationMs],
+      [this.#key, Math.min(durationMs, LONGEST_PAUSE_MS)],
     );
     if (!isNoted) this.#inMemory().pause(durationMs);
   }
@@ -40,15 +47,16 @@ export class PostgresBudget implements RequestBudget {
   async pausedMs(): Promise<number> {
     const found = await this.#ask<{ paused_ms: number }>(
       `SELECT greatest(0, max(paused_until_ms) - breakwater.now_ms()) AS paused_ms
-       FROM breakwater.budgets WHERE budget = $1`,
-      [this.#key],
+       FROM breakwater.budgets WHERE budget = $1 AND paused_until_ms <= breakwater.now_ms() + $2`,
+      [this.#key, LONGEST_PAUSE_MS],
     );
     return found?.paused_ms ?? this.#inMemory().pausedMs();
   }
 
   async remaining(): Promise<number> {
     const found = await this.#ask<{ is_paused: boolean; starts: number }>(
-      `SELECT EXISTS (SELECT FROM breakwater.budgets WHERE budget = $1 AND paused_until_ms > now_ms) AS is_paused,
+      `SELECT EXISTS (SELECT FROM breakwater.budgets WHERE budget = $1 AND paused_until_ms > now_ms
+           AND paused_until_ms <= now_ms + ${LONGEST_PAUSE_MS}) AS is_paused,
          (SELECT count(*)::integer FROM breakwater.budget_starts
           WHERE budget = $1 AND at_ms > now_ms - $2::double precision) AS starts
        FROM (SELECT breakwater.now_ms() AS now_ms OFFSET 0) c`,
@@ -65,6 +73,7 @@ export class PostgresBudget implements RequestBudget {
   /** The one row of an answer; undefined when the database is lost. */
   async #ask<Row>(text: string, args: Argument[]): Promise<Row | undefined> {
     if (this.#database.isLost) return undefined;
+    this.#memory = null;
     try {
       const [row] = await this.#database.use((lane) => lane.query<Row>(text, args));
       return row;

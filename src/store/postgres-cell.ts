@@ -51,6 +51,7 @@ export class PostgresCell implements BreakerCell {
   }
 
   peek(): BreakerRecord {
+    if (!this.#store.database.isLost) this.#memory = null;
     if (this.#memory) return this.#memory.peek();
     const { record, isCorrupt } = this.#slot.known;
     if (isCorrupt && !this.#isMending) {

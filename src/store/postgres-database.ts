@@ -16,8 +16,8 @@ export interface DatabaseOptions {
 }
 
 /**
- * Connections to one database, opened on demand. Once it is lost it stays so: the run goes on with its own memory, and
- * nobody waits for it again.
+ * Connections to one database, opened on demand. While it is lost the run goes on with its own memory, and nobody waits
+ * for it, until its listener hears it again.
  */
 export class Database {
   readonly clock: ServerClock;
@@ -62,6 +62,11 @@ export class Database {
       clearTimeout(timer);
       lane.discard();
     }
+  }
+
+  /** Takes it up again: it answers. */
+  regain(): void {
+    this.#isLost = false;
   }
 
   /** Says, once a run, that it cannot be reached. */

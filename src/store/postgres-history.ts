@@ -58,14 +58,15 @@ export async function listHistory(
 export function openOutbox(database: Database, context: StoreContext): Outbox {
   const query = <Row>(text: string, args: Argument[] = []) => database.use((lane) => lane.query<Row>(text, args));
   return {
-    // A claim that reaches further than any lease was made before the clock was set back.
+    // A claim that reaches far beyond any lease was made before the clock was set back. Far: one that was made in the
+    // same moment, by a clock that was read a little later, is as good as any.
     claim: async (most) =>
       read(
         await query<TransitionRow>(
           `WITH clock AS MATERIALIZED (SELECT breakwater.now_ms() AS now_ms), due AS (
              SELECT event_id FROM breakwater.transitions, clock
              WHERE (traces OR metrics OR logs) AND claimed_by <> $1
-             AND (claimed_until_ms <= now_ms OR claimed_until_ms > now_ms + $2)
+             AND (claimed_until_ms <= now_ms OR claimed_until_ms > now_ms + 2 * $2)
              ORDER BY at_ms LIMIT $3 FOR UPDATE OF transitions SKIP LOCKED)
            UPDATE breakwater.transitions t SET claimed_by = $1, claimed_until_ms = now_ms + $2
            FROM due, clock WHERE t.event_id = due.event_id RETURNING t.*`,

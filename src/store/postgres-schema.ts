@@ -34,6 +34,8 @@ const MIGRATIONS = [
      INSERT INTO breakwater.budgets (budget) VALUES (which) ON CONFLICT DO NOTHING;
      SELECT b.paused_until_ms INTO paused FROM breakwater.budgets b WHERE b.budget = which FOR UPDATE;
      now_ms := breakwater.now_ms();
+     -- What lies further ahead than any pause was noted before the clock was set back.
+     IF paused > now_ms + 900000 THEN paused := NULL; END IF;
      -- What lies further ahead than any wait was promised before the clock was set back.
      DELETE FROM breakwater.budget_starts s
        WHERE s.budget = which AND (s.at_ms <= now_ms - window_ms OR s.at_ms > now_ms + window_ms);

@@ -26,7 +26,10 @@ export async function openPostgres(
   const listener = new ChangeListener({
     url,
     self,
-    load: (lane) => records.load(lane, clock),
+    load: async (lane) => {
+      await records.load(lane, clock);
+      database.regain();
+    },
     onTrouble: (error) => database.report(error, "this run does not hear of what others change until it can"),
   });
   await listener.start(migrate);

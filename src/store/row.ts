@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type BreakerRecord, type Hold, NEW_RECORD } from "../breaker/state.ts";
+import { NewerSchemaError } from "./store.ts";
 
 /** Version of a row's form; a row of another one is not touched. */
 export const ROW_VERSION = 1;
@@ -35,22 +36,32 @@ export function writeRow({ generation, lastOpenedAtMs, automatic }: BreakerRecor
   return JSON.stringify({ version: ROW_VERSION, generation, lastOpenedAtMs, automatic });
 }
 
-/** Reads a record and the hold over it; null when the text is no record, whatever it is. */
+/**
+ * Reads a record and the hold over it; null when the text is no record, whatever it is. A hold that cannot be read
+ * holds all the same, until it is released: somebody wanted no call to pass.
+ *
+ * @throws {NewerSchemaError} for a row of a newer version.
+ */
 export function readRow(text: string | null, hold: unknown): BreakerRecord | null {
-  const heldBy = hold === null ? null : parse(HoldRow, hold);
-  if (hold !== null && heldBy === null) return null;
-  if (text === null) return { ...NEW_RECORD, hold: heldBy as Hold | null };
+  const held: Hold | null = hold === null ? null : (parse(HoldRow, hold) ?? UNREADABLE_HOLD);
+  if (text === null) return { ...NEW_RECORD, hold: held };
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
     return null;
   }
+  const version = (json as { version?: unknown } | null)?.version;
+  if (typeof version === "number" && version > ROW_VERSION) {
+    throw new NewerSchemaError(`a row has version ${version}, and this toolkit knows ${ROW_VERSION}; upgrade it`);
+  }
   const row = parse(Row, json);
   if (row === null) return null;
   const { generation, lastOpenedAtMs, automatic } = row;
-  return { generation, lastOpenedAtMs, automatic, hold: heldBy as Hold | null };
+  return { generation, lastOpenedAtMs, automatic, hold: held };
 }
+
+const UNREADABLE_HOLD: Hold = { reason: "a hold that cannot be read", by: "unknown", atMs: 0 };
 
 function parse<S extends v.GenericSchema>(schema: S, value: unknown): v.InferOutput<S> | null {
   const parsed = v.safeParse(schema, value);

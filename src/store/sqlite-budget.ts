@@ -1,12 +1,31 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { MemoryBudget, type RequestBudget, type Reservation, THROTTLED, WINDOW_MS } from "./budget.ts";
+import {
+  LONGEST_PAUSE_MS,
+  MemoryBudget,
+  type RequestBudget,
+  type Reservation,
+  THROTTLED,
+  WINDOW_MS,
+} from "./budget.ts";
+import { AGAIN_MS } from "./sqlite-cell.ts";
 
 interface BudgetRow {
   readonly starts: number;
   readonly paused_until_ms: number;
 }
 
-type Statement = "add" | "blocking" | "forget" | "forgetAhead" | "insert" | "pause" | "read" | "remove" | "setStarts";
+type Statement =
+  | "add"
+  | "blocking"
+  | "count"
+  | "reset"
+  | "forget"
+  | "forgetAhead"
+  | "insert"
+  | "pause"
+  | "read"
+  | "remove"
+  | "setStarts";
 
 /** A budget in SQLite: all scripts of the machine together start no more than `limit` requests within any 60 s. */
 export class SqliteBudget implements RequestBudget {
@@ -17,6 +36,7 @@ export class SqliteBudget implements RequestBudget {
   readonly #unreachable: (error: unknown) => void;
   readonly #statements: Readonly<Record<Statement, StatementSync>>;
   #memory: MemoryBudget | null = null;
+  #memorySinceMs = 0;
 
   constructor(db: DatabaseSync, key: string, limit: number, now: () => number, unreachable: (error: unknown) => void) {
     this.#db = db;
@@ -41,6 +61,8 @@ export class SqliteBudget implements RequestBudget {
       // Two statements: with an OR in one, SQLite would look at every start.
       forget: db.prepare("DELETE FROM budget_starts WHERE budget = ? AND at_ms <= ?"),
       forgetAhead: db.prepare("DELETE FROM budget_starts WHERE budget = ? AND at_ms > ?"),
+      count: db.prepare("SELECT count(*) AS starts FROM budget_starts WHERE budget = ?"),
+      reset: db.prepare("INSERT OR REPLACE INTO budgets (budget, starts, paused_until_ms) VALUES (?, ?, 0)"),
       remove: db.prepare("DELETE FROM budget_starts WHERE id = ?"),
     };
   }
@@ -54,14 +76,17 @@ export class SqliteBudget implements RequestBudget {
 
   pause(durationMs: number): void {
     this.#use(
-      () => void this.#statements.pause.run(this.#key, this.#now() + durationMs),
+      () => void this.#statements.pause.run(this.#key, this.#now() + Math.min(durationMs, LONGEST_PAUSE_MS)),
       (memory) => memory.pause(durationMs),
     );
   }
 
   pausedMs(): number {
     return this.#use(
-      () => Math.max(0, this.#read().paused_until_ms - this.#now()),
+      () => {
+        const nowMs = this.#now();
+        return Math.max(0, this.#pausedUntilMs(nowMs) - nowMs);
+      },
       (memory) => memory.pausedMs(),
     );
   }
@@ -71,7 +96,7 @@ export class SqliteBudget implements RequestBudget {
       () => {
         const nowMs = this.#now();
         const starts = this.#forget(nowMs);
-        return this.#read().paused_until_ms > nowMs ? 0 : Math.max(0, this.#limit - starts);
+        return this.#pausedUntilMs(nowMs) > nowMs ? 0 : Math.max(0, this.#limit - starts);
       },
       (memory) => memory.remaining(),
     );
@@ -79,12 +104,13 @@ export class SqliteBudget implements RequestBudget {
 
   #reserve(): Reservation {
     const nowMs = this.#now();
-    const starts = this.#forget(nowMs);
-    const { paused_until_ms: pausedUntilMs } = this.#read();
-    const blocking =
-      starts < this.#limit
-        ? undefined
-        : (this.#statements.blocking.get(this.#key, starts - this.#limit) as { at_ms: number } | undefined);
+    let starts = this.#forget(nowMs);
+    const pausedUntilMs = this.#pausedUntilMs(nowMs);
+    let blocking = this.#blocking(starts);
+    if (starts >= this.#limit && !blocking) {
+      starts = this.#recount();
+      blocking = this.#blocking(starts);
+    }
     const freeAtMs = Math.max(nowMs, blocking ? blocking.at_ms + WINDOW_MS : 0, pausedUntilMs);
     const waitMs = freeAtMs - nowMs;
     if (waitMs > WINDOW_MS) {
@@ -94,6 +120,12 @@ export class SqliteBudget implements RequestBudget {
     const { lastInsertRowid } = this.#statements.insert.run(this.#key, freeAtMs);
     this.#statements.setStarts.run(this.#key, starts + 1);
     return { granted: true, waitMs, giveBack: () => this.#giveBack(lastInsertRowid) };
+  }
+
+  /** The start that the next one has to keep 60 s from; undefined when there is still a place. */
+  #blocking(starts: number): { at_ms: number } | undefined {
+    if (starts < this.#limit) return undefined;
+    return this.#statements.blocking.get(this.#key, starts - this.#limit) as { at_ms: number } | undefined;
   }
 
   #giveBack(id: number | bigint): void {
@@ -117,20 +149,35 @@ export class SqliteBudget implements RequestBudget {
     return starts;
   }
 
+  /** What is kept beside the starts; numbers that cannot be are counted anew. */
   #read(): BudgetRow {
-    return (
-      (this.#statements.read.get(this.#key) as unknown as BudgetRow | undefined) ?? { starts: 0, paused_until_ms: 0 }
-    );
+    const row = this.#statements.read.get(this.#key) as unknown as BudgetRow | undefined;
+    if (!row) return { starts: 0, paused_until_ms: 0 };
+    if (Number.isSafeInteger(row.starts) && row.starts >= 0 && Number.isFinite(row.paused_until_ms)) return row;
+    return { starts: this.#recount(), paused_until_ms: 0 };
+  }
+
+  #recount(): number {
+    const { starts } = this.#statements.count.get(this.#key) as { starts: number };
+    this.#statements.reset.run(this.#key, starts);
+    return starts;
+  }
+
+  /** Until when Alpaca is left alone; what lies further ahead than any pause was noted by a clock that was wrong. */
+  #pausedUntilMs(nowMs: number): number {
+    const { paused_until_ms: untilMs } = this.#read();
+    return untilMs - nowMs > LONGEST_PAUSE_MS ? 0 : untilMs;
   }
 
   /** Works on the file in one transaction or, where that cannot be used, with a budget of this run's own. */
   #use<T>(work: () => T, inMemory: (memory: MemoryBudget) => T): T {
-    if (this.#memory) return inMemory(this.#memory);
+    if (this.#memory && performance.now() - this.#memorySinceMs < AGAIN_MS) return inMemory(this.#memory);
     try {
       this.#db.exec("BEGIN IMMEDIATE");
       try {
         const result = work();
         this.#db.exec("COMMIT");
+        this.#memory = null;
         return result;
       } catch (error) {
         if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
@@ -138,7 +185,8 @@ export class SqliteBudget implements RequestBudget {
       }
     } catch (error) {
       this.#unreachable(error);
-      this.#memory = new MemoryBudget(this.#limit, this.#now);
+      this.#memorySinceMs = performance.now();
+      this.#memory ??= new MemoryBudget(this.#limit, this.#now);
       return inMemory(this.#memory);
     }
   }

@@ -7,6 +7,9 @@ import type { BreakerKey, StoreContext } from "./store.ts";
 /** How old a look at the shared state may be when a call is admitted. */
 export const LOOK_MS = 100;
 
+/** How long a store that could not be used is left alone. */
+export const AGAIN_MS = 5_000;
+
 /** What a cell needs of its store. */
 export interface SqliteCellStore {
   readonly db: DatabaseSync;
@@ -27,6 +30,7 @@ export class SqliteCell implements BreakerCell {
   #known: BreakerRecord = NEW_RECORD;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #memory: MemoryCell | null = null;
+  #memorySinceMs = 0;
 
   constructor(store: SqliteCellStore, key: BreakerKey) {
     this.#store = store;
@@ -39,14 +43,15 @@ export class SqliteCell implements BreakerCell {
   }
 
   peek(): BreakerRecord {
-    if (this.#memory) return this.#memory.peek();
     // By a clock that nobody sets: after a step back, a look by the other one would be far in the future.
     const atMs = performance.now();
+    if (this.#memory && !this.#triesAgain(atMs)) return this.#memory.peek();
     if (atMs - this.#lookedAtMs < LOOK_MS) return this.#known;
     this.#lookedAtMs = atMs;
     try {
       const found = this.#read();
       // A row that cannot be read is put right by the next update, which may write.
+      this.#memory = null;
       if (found) this.#known = found;
       else this.update((record) => ({ record, result: undefined }));
     } catch (error) {
@@ -56,7 +61,7 @@ export class SqliteCell implements BreakerCell {
   }
 
   update<T>(change: (record: BreakerRecord, nowMs: number) => Change<T>): Change<T> {
-    if (this.#memory) return this.#memory.update(change);
+    if (this.#memory && !this.#triesAgain(performance.now())) return this.#memory.update(change);
     let made: Change<T> | undefined;
     const { db } = this.#store;
     try {
@@ -74,6 +79,7 @@ export class SqliteCell implements BreakerCell {
     } catch (error) {
       return this.#goOnInMemory(error).update(change);
     }
+    this.#memory = null;
     this.#known = made.record;
     this.#lookedAtMs = performance.now();
     return made;
@@ -134,7 +140,13 @@ export class SqliteCell implements BreakerCell {
 
   #goOnInMemory(error: unknown): MemoryCell {
     this.#store.unreachable(error);
+    this.#memorySinceMs = performance.now();
     this.#memory ??= new MemoryCell(this.now, this.#known);
     return this.#memory;
+  }
+
+  /** A service that runs for days must hear of an operator again, when the file can be used again. */
+  #triesAgain(atMs: number): boolean {
+    return atMs - this.#memorySinceMs >= AGAIN_MS;
   }
 }

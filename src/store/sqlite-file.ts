@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { NewerSchemaError } from "./store.ts";
@@ -23,25 +23,41 @@ const MIGRATIONS = [
 /** Schema that this toolkit knows. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
+const SQLITE_BUSY = 5;
+const SQLITE_LOCKED = 6;
+const SQLITE_IOERR = 10;
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+
+const RETRY_MS = 20;
+const STALE_MS = 5_000;
+
 /** How long a writer waits for another one. Scripts write for microseconds; a stuck one must not stop the others. */
 const BUSY_MS = 2_000;
 
 /**
- * Opens the file, with its folder, and brings it to the current schema. A file that is no database is moved aside, and
- * `onCorrupt` is told where.
+ * Opens the file, with its folder, and brings it to the current schema. A file that is no database of ours is moved
+ * aside, and `onCorrupt` is told where. Many may do this at the same moment.
  *
  * @throws {NewerSchemaError} and whatever the file system or SQLite have to say.
  */
 export function openSqliteFile(path: string, onCorrupt: (copy: string) => void): DatabaseSync {
   mkdirSync(dirname(path), { recursive: true });
-  const id = fileId(path);
-  try {
-    return open(path);
-  } catch (error) {
-    if (!isCorruption(error)) throw error;
-    const copy = moveAside(path, id);
-    if (copy !== null) onCorrupt(copy);
-    return open(path);
+  const deadlineMs = performance.now() + BUSY_MS;
+  for (;;) {
+    const id = fileId(path);
+    try {
+      return open(path);
+    } catch (error) {
+      if (isCorruption(error)) {
+        const copy = moveAside(path, id);
+        if (copy !== null) onCorrupt(copy);
+      } else if (!isPassing(error) || performance.now() > deadlineMs) {
+        throw error;
+      }
+      if (performance.now() > deadlineMs) throw error;
+      pause(RETRY_MS);
+    }
   }
 }
 
@@ -52,29 +68,36 @@ export function fileId(path: string): number | null {
 
 /**
  * Moves a damaged file out of the way, with all that belongs to it, and returns the name of the copy. Null when it is
- * no longer there: another process was faster, and what has its name now may be whole.
+ * no longer there, or another process is at it: what has its name next may be whole.
  */
 export function moveAside(path: string, id: number | null): string | null {
-  if (id !== null && fileId(path) !== id) return null;
-  const copy = `${path}.corrupt-${new Date().toISOString().replaceAll(":", "-")}`;
-  renameSync(path, copy);
-  for (const suffix of ["-wal", "-shm"]) {
-    try {
-      renameSync(`${path}${suffix}`, `${copy}${suffix}`);
-    } catch {
-      // Not every file has them.
-    }
+  const lock = `${path}.repair`;
+  try {
+    closeSync(openSync(lock, "wx"));
+  } catch {
+    // Whoever made the lock may have died with it.
+    const madeMs = statSync(lock, { throwIfNoEntry: false })?.mtimeMs;
+    if (madeMs !== undefined && Date.now() - madeMs > STALE_MS) rmSync(lock, { force: true });
+    return null;
   }
-  return copy;
+  try {
+    if (id === null || fileId(path) !== id) return null;
+    const copy = `${path}.corrupt-${new Date().toISOString().replaceAll(":", "-")}`;
+    for (const suffix of ["-wal", "-shm", ""]) {
+      if (existsSync(`${path}${suffix}`)) renameSync(`${path}${suffix}`, `${copy}${suffix}`);
+    }
+    return copy;
+  } finally {
+    rmSync(lock, { force: true });
+  }
 }
 
 function open(path: string): DatabaseSync {
   const db = new DatabaseSync(path);
   try {
     db.exec(`PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL`);
-    // A schema that cannot be read shows here, and not at some later statement.
-    db.prepare("SELECT count(*) FROM sqlite_schema").get();
     migrate(db, path);
+    checkTables(db);
     return db;
   } catch (error) {
     db.close();
@@ -100,15 +123,37 @@ function migrate(db: DatabaseSync, path: string): void {
   }
 }
 
+const TABLES = ["breakers", "holds", "quarantine", "transitions", "budget_starts", "budgets"];
+
+/** A file that says it has our schema and lacks a part of it is as good as damaged. */
+function checkTables(db: DatabaseSync): void {
+  const found = db
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    .all()
+    .map(({ name }) => name);
+  const missing = TABLES.filter((table) => !found.includes(table));
+  if (missing.length > 0) {
+    throw Object.assign(new Error(`table ${missing.join(", ")} is missing`), { errcode: SQLITE_CORRUPT });
+  }
+}
+
+/** Waits without a turn of the event loop: opening is part of what happens before anything else. */
+function pause(durationMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+}
+
 function versionOf(db: DatabaseSync): number {
   return Number((db.prepare("PRAGMA user_version").get() as { user_version: number }).user_version);
 }
 
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOTADB = 26;
-
 /** Whether the database itself is damaged, and not only out of reach. */
 export function isCorruption(error: unknown): boolean {
   const { errcode } = error as { errcode?: number };
-  return errcode === SQLITE_CORRUPT || errcode === SQLITE_NOTADB;
+  return [SQLITE_CORRUPT, SQLITE_NOTADB].includes((errcode ?? 0) & 0xff);
+}
+
+/** Whether it may be over in a moment: another process creates the file, or moves it aside. */
+function isPassing(error: unknown): boolean {
+  const { errcode, code } = error as { errcode?: number; code?: string };
+  return [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_IOERR].includes((errcode ?? 0) & 0xff) || code === "ENOENT";
 }

@@ -45,28 +45,36 @@ export function openHistory(db: DatabaseSync, context: StoreContext, now: () => 
   const list = ({ name, sinceMs = 0 }: { readonly name?: string; readonly sinceMs?: number }) =>
     read(
       db
-        .prepare(
-          "SELECT * FROM transitions WHERE at_ms >= ? AND (? IS NULL OR name = ?) ORDER BY at_ms, json_extract(entry, '$.generation')",
-        )
+        .prepare("SELECT * FROM transitions WHERE at_ms >= ? AND (? IS NULL OR name = ?) ORDER BY at_ms")
         .all(sinceMs, name ?? null, name ?? null),
     );
   const outbox: Outbox = {
     claim: (most) => {
-      const nowMs = now();
       db.exec("BEGIN IMMEDIATE");
       try {
+        // Read when the file is ours: the wait for it may have been for another claim.
+        const nowMs = now();
         // A claim that reaches further than any lease was made before the clock was set back.
         const rows = db
           .prepare(
             `SELECT * FROM transitions WHERE traces + metrics + logs > 0 AND claimed_by <> ?
              AND (claimed_until_ms <= ? OR claimed_until_ms > ?) ORDER BY at_ms LIMIT ?`,
           )
-          .all(context.run, nowMs, nowMs + CLAIM_MS, most);
+          .all(context.run, nowMs, nowMs + 2 * CLAIM_MS, most);
         const take = db.prepare("UPDATE transitions SET claimed_by = ?, claimed_until_ms = ? WHERE event_id = ?");
         for (const { event_id } of rows as unknown as TransitionRow[])
           take.run(context.run, nowMs + CLAIM_MS, event_id);
+        const entries = read(rows);
+        const unread = (rows as unknown as TransitionRow[]).filter(
+          (row) => !entries.some(({ eventId }) => eventId === row.event_id),
+        );
+        for (const { event_id } of unread) {
+          db.prepare("UPDATE transitions SET traces = 0, metrics = 0, logs = 0 WHERE event_id = ?").run(event_id);
+          const message = `stored state change ${event_id} is corrupt: it is not sent, and stays in table transitions`;
+          context.onProblem({ kind: "corrupt", message });
+        }
         db.exec("COMMIT");
-        return read(rows);
+        return entries;
       } catch (error) {
         if (db.isTransaction) db.exec("ROLLBACK");
         throw error;
@@ -92,20 +100,27 @@ export function openHistory(db: DatabaseSync, context: StoreContext, now: () => 
     prune: () => {
       const old = now() - OUTBOX_LIMITS.ageMs;
       const excess = `event_id IN (SELECT event_id FROM transitions ORDER BY at_ms DESC LIMIT -1 OFFSET ${OUTBOX_LIMITS.entries})`;
-      const { dropped } = db
-        .prepare(
-          `SELECT count(*) AS dropped FROM transitions WHERE traces + metrics + logs > 0 AND (at_ms < ? OR ${excess})`,
-        )
-        .get(old) as { dropped: number };
-      db.prepare(`DELETE FROM transitions WHERE at_ms < ? OR ${excess}`).run(old);
-      return dropped;
+      db.exec("BEGIN IMMEDIATE");
+      try {
+        const { dropped } = db
+          .prepare(
+            `SELECT count(*) AS dropped FROM transitions WHERE traces + metrics + logs > 0 AND (at_ms < ? OR ${excess})`,
+          )
+          .get(old) as { dropped: number };
+        db.prepare(`DELETE FROM transitions WHERE at_ms < ? OR ${excess}`).run(old);
+        db.exec("COMMIT");
+        return dropped;
+      } catch (error) {
+        if (db.isTransaction) db.exec("ROLLBACK");
+        throw error;
+      }
     },
   };
   return { remember, list, outbox };
 }
 
 function read(rows: readonly unknown[]): HistoryEntry[] {
-  return (rows as TransitionRow[]).flatMap((row) => {
+  const entries = (rows as TransitionRow[]).flatMap((row) => {
     const undelivered = SIGNALS.filter((signal) => row[signal] === 1);
     const entry: EntryRow = {
       eventId: row.event_id,
@@ -117,4 +132,6 @@ function read(rows: readonly unknown[]): HistoryEntry[] {
     };
     return readEntry(entry) ?? [];
   });
+  // Two changes may have come within one millisecond.
+  return entries.sort((a, b) => a.at.getTime() - b.at.getTime() || a.generation - b.generation);
 }

@@ -132,7 +132,12 @@ export function recordState(sink: SignalSink, breaker: CircuitBreaker): void {
   }
   const { lastOpenedAtMs } = breaker.record;
   if (lastOpenedAtMs !== null)
-    sink.measure({ name: "circuit_breaker.last_opened", value: lastOpenedAtMs / 1_000, attributes });
+    // A time in the future, by a clock that was set back, would hold an alert until then.
+    sink.measure({
+      name: "circuit_breaker.last_opened",
+      value: Math.min(lastOpenedAtMs, Date.now()) / 1_000,
+      attributes,
+    });
 }
 
 /** Counts the breaker's calls by their outcome from now on. */

@@ -61,6 +61,8 @@ for (const args of [
   ["isolate", "alpaca.trading"],
   ["isolate", "alpaca.trading", "--reason", " "],
   ["history", "--since", "soon"],
+  ["isolate", "alpaca.trading", "--reason", "a\u001b[2Jb"],
+  ["isolate", "alpaca.trading", "--reason", "fine", "--by", " "],
   ["list", "more"],
   ["show", "a", "b"],
 ]) {

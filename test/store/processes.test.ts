@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
@@ -52,6 +53,18 @@ test(`${RACERS} processes together never get more places than the budget has`, a
     outcomes.reduce((sum, { result }) => sum + result, 0),
     100,
   );
+});
+
+test(`${RACERS} processes that create one file, or find it damaged, at the same moment end up with one`, async () => {
+  for (const damaged of [false, true]) {
+    const path = newStateFile();
+    if (damaged) writeFileSync(path, "no database at all, and long enough for one".repeat(1_000));
+    const outcomes = await race<BreakerRecord>("fail", path, 5);
+    const problems = outcomes.flatMap(({ problems }) => problems);
+    assert.equal(problems.length, damaged ? 1 : 0, problems.join("\n"));
+    const { automatic } = openOn(path).cell({ name: "shared", host: "test" }).peek();
+    assert.equal(automatic.state === "closed" && automatic.failures, RACERS * 5);
+  }
 });
 
 test("Deno, tsx and node share one file", async () => {

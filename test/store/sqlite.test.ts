@@ -165,7 +165,6 @@ test("a row that is no state starts closed, is kept aside, and is said; a hold o
     "{}",
     "no json",
     '{"version":1,"generation":"many"}',
-    '{"version":99}',
     '{"version":1,"generation":1,"lastOpenedAtMs":null,"automatic":{"state":"open"}}',
   ]) {
     const path = newStateFile();
@@ -394,4 +393,145 @@ test("a clock that is set back holds nothing for ever: neither the circuit nor a
   assert.equal(other.state, "half_open");
   assert.equal((await later.outbox.claim(10)).length, 1);
   assert.equal((await later.budget("api.example", "a", 1).reserve()).granted, true);
+});
+
+test("a file that lacks a table is as good as damaged: it is moved aside, and nothing crashes", async () => {
+  const path = newStateFile();
+  await openOn(path).close();
+  const db = new DatabaseSync(path);
+  db.exec("DROP TABLE holds");
+  db.close();
+  const store = openOn(path);
+  await breakerOn(store, { failureThreshold: 1 }).recordFailure();
+  assert.deepEqual(
+    store.problems.map(({ kind }) => kind),
+    ["corrupt"],
+  );
+  assert.equal((await store.breakers()).length, 1);
+});
+
+test("a hold that cannot be read holds, leaves the breaker's row alone, and can be released", async () => {
+  const path = newStateFile();
+  const first = breakerOn(openOn(path));
+  await first.recordFailure();
+  const db = new DatabaseSync(path);
+  db.prepare("INSERT INTO holds VALUES (?, ?, 'maintenance', 'me', 'abc')").run(KEY.name, KEY.host);
+  db.close();
+  const store = openOn(path);
+  const breaker = breakerOn(store);
+  await assert.rejects(breaker.enter(), /isolated by an operator: a hold that cannot be read/);
+  assert.equal((await store.breakers())[0]?.record.hold?.by, "unknown");
+  await breaker.release();
+  assert.equal(breaker.state, "closed");
+  assert.equal((breaker.record.automatic as { failures: number }).failures, 1);
+  assert.deepEqual(store.problems, []);
+});
+
+test("a row of a newer version is left as it is, and the run goes on without it", async () => {
+  const path = newStateFile();
+  await breakerOn(openOn(path), { failureThreshold: 1 }).recordFailure();
+  const db = new DatabaseSync(path);
+  const newer = '{"version":2,"generation":7}';
+  db.prepare("UPDATE breakers SET row = ?").run(newer);
+  const store = openOn(path);
+  const breaker = breakerOn(store, { failureThreshold: 1 });
+  assert.equal(breaker.state, "closed");
+  await breaker.recordFailure();
+  assert.equal(breaker.state, "open");
+  assert.equal((db.prepare("SELECT row FROM breakers").get() as { row: string }).row, newer);
+  assert.match(store.problems[0]?.message ?? "", /version 2.*upgrade/);
+  db.close();
+});
+
+test("a store that can be used again is: a service hears of an operator, and its budget is shared again", async (t) => {
+  const path = newStateFile();
+  const store = openOn(path);
+  const breaker = breakerOn(store);
+  const budget = store.budget("api.example", "a", 1);
+  await breaker.recordFailure();
+  const db = new DatabaseSync(path);
+  db.exec("BEGIN EXCLUSIVE");
+  await breaker.recordFailure();
+  await budget.reserve();
+  db.exec("ROLLBACK");
+  db.close();
+  assert.equal(store.problems.length, 1);
+  const other = openOn(path);
+  await breakerOn(other).isolate("stop", "ann");
+  await other.budget("api.example", "a", 1).reserve();
+  assert.equal(breaker.state, "closed", "it is left alone for a while");
+  const later = performance.now() + 5_000;
+  t.mock.method(performance, "now", () => later);
+  assert.equal(breaker.state, "isolated");
+  assert.equal(await budget.remaining(), 0);
+  assert.equal(store.problems.length, 1);
+});
+
+test("a pause that was noted by a clock far ahead does not hold the account until then", async () => {
+  const path = newStateFile();
+  const time = clock();
+  const budget = openOn(path, time).budget("api.example", "a", 5);
+  time.move(86_400_000);
+  await budget.pause(30_000);
+  time.move(-86_400_000);
+  assert.equal(await budget.pausedMs(), 0);
+  assert.equal((await budget.reserve()).waitMs, 0);
+});
+
+test("numbers of a budget that cannot be are counted anew", async () => {
+  const path = newStateFile();
+  const store = openOn(path);
+  const budget = store.budget("api.example", "a", 2);
+  await budget.reserve();
+  const db = new DatabaseSync(path);
+  for (const change of ["paused_until_ms = 'abc'", "starts = 'x'", "starts = 1000000"]) {
+    db.exec(`UPDATE budgets SET ${change}`);
+    assert.equal((await openOn(path).budget("api.example", "b", 2).reserve()).granted, true);
+    const place = await openOn(path).budget("api.example", "a", 2).reserve();
+    assert.equal(place.waitMs, 0, change);
+    if (place.granted) await place.giveBack();
+    assert.equal(await budget.remaining(), 1, change);
+  }
+  assert.deepEqual(store.problems, []);
+  db.close();
+});
+
+test("times in the future are put to now: neither the last opening nor a failure outlives the clock that made them", async () => {
+  const path = newStateFile();
+  const time = clock();
+  const breaker = breakerOn(openOn(path, time), { failureThreshold: 2, failureWindowMs: 1_000 });
+  await breaker.recordFailure();
+  time.move(-86_400_000);
+  await breaker.recordFailure();
+  assert.equal(breaker.record.lastOpenedAtMs, time.now());
+  await breaker.reset();
+  assert.ok((breaker.record.lastOpenedAtMs ?? 0) <= time.now());
+});
+
+test("a state change that cannot be read is said, not sent, and keeps neither history nor outbox from working", async () => {
+  const path = newStateFile();
+  const time = clock();
+  const maker = breakerOn(openOn(path, time), { failureThreshold: 1 });
+  await maker.recordFailure();
+  await maker.reset();
+  const db = new DatabaseSync(path);
+  db.exec(
+    "UPDATE transitions SET entry = substr(entry, 1, 20) WHERE event_id = (SELECT min(event_id) FROM transitions)",
+  );
+  db.close();
+  time.move(30_001);
+  const store = openOn(path, time);
+  assert.equal((await store.history({})).length, 1);
+  const claimed = await store.outbox.claim(10);
+  assert.equal(claimed.length, 1);
+  assert.deepEqual(
+    store.problems.map(({ kind }) => kind),
+    ["corrupt"],
+  );
+  for (const signal of ["traces", "metrics", "logs"] as const)
+    await store.outbox.acknowledge(
+      signal,
+      claimed.map(({ eventId }) => eventId),
+    );
+  assert.equal(await store.outbox.size(), 0);
 });
