@@ -123,6 +123,31 @@ describe("a database that is not as it should be", { skip: skipWithoutPostgres()
     assert.deepEqual(problems, []);
   });
 
+  test("a service that lost the server hears of an operator again when it is back", async (t) => {
+    const running = await server();
+    const fleet = await newFleet(t, running);
+    const { breaker, problems, store } = await fleet.join();
+    const budget = store.budget(KEY.host, "account", 1);
+    await running.stop();
+    await breaker().recordFailure();
+    await budget.reserve();
+    assert.deepEqual(
+      problems.map(({ kind }) => kind),
+      ["unreachable"],
+    );
+    await running.start();
+    const other = await fleet.join();
+    await other.breaker().isolate("restarted", "jo");
+    await other.store.budget(KEY.host, "account", 1).reserve();
+    await poll("it to hear again", () => breaker().state === "isolated", { timeoutMs: 10_000, everyMs: 10 });
+    await assert.rejects(breaker().enter(), /isolated by an operator: restarted/);
+    assert.equal(await budget.remaining(), 0);
+    await breaker().release("jo");
+    assert.equal(other.problems.length, 0);
+    assert.equal((await other.store.history({})).length, 2);
+    assert.equal(problems.length, 1);
+  });
+
   test("a change whose commit was not answered is reported as it was stored, not a second time", async (t) => {
     const running = await server();
     const fleet = await newFleet(t, running);
