@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { skipWithoutPostgres } from "../support/postgres.ts";
 import { newFleet, serverForTests } from "../support/postgres-stores.ts";
 import { type RUNTIMES, startScript } from "../support/script.ts";
+import { KILLS, killWhileChanging } from "./support.ts";
 
 const KEY = { name: "alpaca.trading", host: "localhost" };
 const PROCESSES: readonly (keyof typeof RUNTIMES)[] = ["node", "node", "node", "node", "node", "node", "tsx", "deno"];
@@ -56,5 +57,22 @@ describe("eight processes on one database", { skip: skipWithoutPostgres() }, () 
     const waits = (await race<(number | null)[]>(fleet.url, "reserve", "30")).flat();
     const count = (of: number | null) => waits.filter((wait) => wait === of).length;
     assert.deepEqual([count(0), count(1), count(null)], [100, 100, 40]);
+  });
+
+  test(`${KILLS} kills at random moments leave no broken state, and each change exactly once`, async (t) => {
+    const fleet = await newFleet(t, await server());
+    await killWhileChanging(fleet.url, KILLS);
+    const [breaker] = await fleet.query<{ generation: string }>("SELECT generation FROM breakwater.breakers");
+    const changes = await fleet.query<{ generation: number }>(
+      "SELECT (entry::json->>'generation')::int AS generation FROM breakwater.transitions ORDER BY 1",
+    );
+    assert.ok(changes.length >= 2 * KILLS, `${changes.length} changes`);
+    assert.deepEqual(
+      changes.map(({ generation }) => generation),
+      Array.from({ length: Number(breaker?.generation) }, (_, at) => at + 1),
+    );
+    assert.deepEqual(await fleet.query("SELECT * FROM breakwater.quarantine"), []);
+    const { problems } = await fleet.join();
+    assert.deepEqual(problems, []);
   });
 });

@@ -1,16 +1,11 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import type { BreakerRecord } from "../../src/breaker/state.ts";
-import { seededRandom } from "../../src/local/seeded-random.ts";
-import { newStateFile, openOn, runWorker, startWorker } from "./support.ts";
+import { KILLS, killWhileChanging, newStateFile, openOn, runWorker } from "./support.ts";
 
 const RACERS = 8;
-/** How many processes are killed; CI runs the whole campaign. */
-const KILLS = Number(process.env.BREAKWATER_KILLS ?? (process.env.CI ? "200" : "40"));
 
 function race<T>(job: string, path: string, amount: number, env: Record<string, string> = {}) {
   return Promise.all(Array.from({ length: RACERS }, () => runWorker<T>([job, path, amount], env)));
@@ -85,23 +80,7 @@ test("Deno, tsx and node share one file", async () => {
 
 test(`${KILLS} kills at random moments leave no broken state, and each change exactly once`, async () => {
   const path = newStateFile();
-  const random = seededRandom("kills");
-  for (let kill = 0; kill < KILLS; kill += 2) {
-    // The clock of each pair is past the lease of a probe that the last pair took with it.
-    const env = { THRESHOLD: "1", RECOVERY_MS: "0", CLOCK_OFFSET_MS: String(kill * 20_000) };
-    const workers = [0, 1].map(() => startWorker(["flap", path], env));
-    await Promise.all(
-      workers.map(async ({ stdout }) => {
-        for (let changes = 0; changes < 2; ) changes += (await once(stdout, "data"))[0].length;
-      }),
-    );
-    await Promise.all(
-      workers.map(async (worker) => {
-        setTimeout(() => worker.kill("SIGKILL"), random() * 20);
-        await once(worker, "close");
-      }),
-    );
-  }
+  await killWhileChanging(path, KILLS);
   const db = new DatabaseSync(path);
   assert.deepEqual({ ...(db.prepare("PRAGMA integrity_check").get() as object) }, { integrity_check: "ok" });
   assert.equal((db.prepare("SELECT count(*) AS bad FROM quarantine").get() as { bad: number }).bad, 0);

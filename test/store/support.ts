@@ -2,9 +2,13 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import process from "node:process";
+import { seededRandom } from "../../src/local/seeded-random.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import type { Store, StoreContext, StoreProblem } from "../../src/store/store.ts";
 import { newStateDir, ROOT, RUNTIMES } from "../support/script.ts";
+
+/** How many processes are killed; CI runs the whole campaign. */
+export const KILLS = Number(process.env.BREAKWATER_KILLS ?? (process.env.CI ? "200" : "40"));
 
 /** A new state file that no other test knows. */
 export function newStateFile(): string {
@@ -56,4 +60,25 @@ export function startWorker(
     env: { PATH, HOME, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+}
+
+/** Kills pairs of workers that open and close one breaker, at random moments after each made two changes itself. */
+export async function killWhileChanging(database: string, kills: number): Promise<void> {
+  const random = seededRandom("kills");
+  // Short, so that a pair soon goes on where the last one took the probe with it.
+  const env = { THRESHOLD: "1", RECOVERY_MS: "0", LEASE_MS: "100" };
+  for (let kill = 0; kill < kills; kill += 2) {
+    const workers = [0, 1].map(() => startWorker(["flap", database], env));
+    await Promise.all(
+      workers.map(async ({ stdout }) => {
+        for (let changes = 0; changes < 2; ) changes += (await once(stdout, "data"))[0].length;
+      }),
+    );
+    await Promise.all(
+      workers.map(async (worker) => {
+        setTimeout(() => worker.kill("SIGKILL"), random() * 20);
+        await once(worker, "close");
+      }),
+    );
+  }
 }
