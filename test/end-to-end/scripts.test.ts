@@ -119,13 +119,11 @@ suite("from a script of two seconds to the webhook", {
 
   test("switching Alpaca on clears its alert", { timeout: 90_000 }, async () => {
     const off = envFor(newStateDir(), "f", { ALPACA_API_KEY: "", ALPACA_API_SECRET: "" });
+    const labels = { script_name: "status", host_name: "f" };
     assert.equal((await runScriptFile(STATUS, { env: off })).code, 78);
-    await reaches('alpaca_enabled{host_name="f",script_name="status"}', 0);
-    await poll(
-      "alpaca.enabled to be there",
-      async () => (await stack.prometheus.query('alpaca_enabled{host_name="f"}')).length === 1,
-    );
+    await stack.webhook.waitFor("BreakwaterAlpacaDisabled", "firing", labels);
     assert.equal((await runScriptFile(STATUS, { env: envFor(newStateDir(), "f") })).code, 0);
+    await stack.webhook.waitFor("BreakwaterAlpacaDisabled", "resolved", labels, { timeoutMs: 40_000 });
     await reaches('alpaca_enabled{host_name="f",script_name="status"}', 1);
   });
 });
