@@ -4,18 +4,7 @@ import type { SpanReference } from "../breaker/state.ts";
 import { AlpacaNetworkError, AlpacaTimeoutError } from "../errors.ts";
 import { type BufferedResponse, bufferBody } from "./body.ts";
 import { type AttemptOutcome, classifyResponse, isJsonDue } from "./outcome.ts";
-
-/** A request as it goes out, again and again. */
-export interface OutgoingRequest {
-  readonly method: string;
-  readonly url: URL;
-  /** `GET /v2/orders/{order_id}`, for errors. */
-  readonly call: string;
-  readonly signal: AbortSignal | undefined;
-  readonly send: (signal: AbortSignal) => Promise<Response>;
-  /** Throws when the request itself cannot be sent, whatever the network. */
-  readonly validate: () => void;
-}
+import type { OutgoingRequest } from "./outgoing-request.ts";
 
 /** What became of one attempt, for spans and metrics. */
 export interface Attempt {
@@ -41,7 +30,12 @@ export type AttemptResult =
  *
  * @throws the reason of the caller's signal, and the TypeError of a request that cannot be sent at all.
  */
-export async function makeAttempt(request: OutgoingRequest, permit: Permit, timeoutMs: number): Promise<AttemptResult> {
+export async function makeAttempt(
+  request: OutgoingRequest,
+  send: typeof fetch,
+  permit: Permit,
+  timeoutMs: number,
+): Promise<AttemptResult> {
   const { signal } = request;
   const controller = new AbortController();
   let hasTimedOut = false;
@@ -55,7 +49,7 @@ export async function makeAttempt(request: OutgoingRequest, permit: Permit, time
   try {
     // Between admission and here the listener was not there yet.
     signal?.throwIfAborted();
-    const buffered = await bufferBody(await request.send(controller.signal));
+    const buffered = await bufferBody(await request.send(send, controller.signal));
     return await judge(request, buffered, permit);
   } catch (error) {
     if (signal?.aborted) {

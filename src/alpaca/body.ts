@@ -6,6 +6,7 @@ export interface BufferedResponse {
   isJson(): boolean;
 }
 
+const NOTHING = new ArrayBuffer(0);
 const DECODER = new TextDecoder();
 
 /**
@@ -22,7 +23,7 @@ export async function bufferBody(response: Response): Promise<BufferedResponse> 
 
 /** A body that is there, and what was read of it. */
 class Buffered {
-  readonly bytes: ArrayBuffer;
+  bytes: ArrayBuffer;
   readonly #headers: Headers;
   #text: string | undefined;
   #parsed: { value: unknown } | null | undefined;
@@ -56,7 +57,12 @@ class Buffered {
     if (this.isSpent) throw new TypeError("Body is unusable: Body has already been read");
     this.#isUsed = true;
     void this.#streamed?.arrayBuffer();
-    return await read();
+    const result = await read();
+    // The response may outlive its reading by far, and needs these no more.
+    this.bytes = NOTHING;
+    this.#text = undefined;
+    this.#parsed = undefined;
+    return result;
   }
 
   decode(): string {

@@ -3,12 +3,11 @@ import type { SpanReference } from "../breaker/state.ts";
 import type { Config } from "../config/config.ts";
 import { AlpacaDisabledError, AlpacaThrottledError } from "../errors.ts";
 import { THROTTLED, WINDOW_MS } from "../store/budget.ts";
-import { type Attempt, type AttemptResult, makeAttempt, type OutgoingRequest } from "./attempt.ts";
+import { type Attempt, type AttemptResult, makeAttempt } from "./attempt.ts";
 import { type AlpacaHost, type AlpacaHosts, createAlpacaHosts } from "./host.ts";
 import { retryAfterMs, throttleMs } from "./outcome.ts";
-import { urlTemplate } from "./route.ts";
+import { describeCall, methodOf, OutgoingRequest, SAFE_METHODS } from "./outgoing-request.ts";
 import { sleep as realSleep, type Sleep } from "./sleep.ts";
-import { unrepeated } from "./unrepeated.ts";
 
 /** What createAlpacaFetch may be told; all but the configuration has a default. */
 export interface AlpacaFetchOptions {
@@ -28,7 +27,6 @@ export interface AlpacaFetchOptions {
   readonly sleep?: Sleep;
 }
 
-const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 const FIRST_RETRY_MS = 250;
 /** Pause after a 429 that does not say how long. */
 const DEFAULT_PAUSE_MS = 5_000;
@@ -57,8 +55,9 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
     const host = byOrigin.get(url.origin);
     const given = init?.headers ?? (input instanceof Request ? input.headers : undefined);
     if (!host) return send(input, given === undefined ? init : { ...init, headers: withHeaders(given, null) });
-    if (credentials === null) throw disabled(config, describeCall(input, init, url));
-    const request = outgoing(input, init, url, given === undefined ? credentials : withHeaders(given, credentials));
+    if (credentials === null) throw disabled(config, describeCall(methodOf(input, init), url));
+    const headers = given === undefined ? credentials : withHeaders(given, credentials);
+    const request = new OutgoingRequest(input, init, url, headers);
     const retries = SAFE_METHODS.has(request.method) ? maxRetries : 0;
     for (let resendCount = 0; ; resendCount++) {
       const result = await attempt(request, host, resendCount);
@@ -75,76 +74,32 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
     }
   };
 
-  function outgoing(
-    input: Parameters<typeof fetch>[0],
-    init: RequestInit | undefined,
-    url: URL,
-    headers: HeadersInit,
-  ): OutgoingRequest {
-    const method = methodOf(input, init);
-    // A null in `init` takes the Request's own signal away, as in fetch.
-    const inherited = input instanceof Request ? input.signal : undefined;
-    const signal = init?.signal === undefined ? inherited : (init.signal ?? undefined);
-    const body = init?.body ?? (input instanceof Request ? input.body : null);
-    const isSpent = body instanceof ReadableStream && (body.locked || (input instanceof Request && input.bodyUsed));
-    const build = (attemptSignal: AbortSignal | null) => ({
-      ...(SAFE_METHODS.has(method) ? undefined : unrepeated()),
-      ...init,
-      headers,
-      redirect: "manual" as const,
-      signal: attemptSignal,
-    });
-    return {
-      method,
-      url,
-      get call() {
-        return describeCall(input, init, url);
-      },
-      signal,
-      send: (attemptSignal) => send(input, build(attemptSignal)),
-      validate: () => {
-        if (isSpent) throw new TypeError("the body was read before");
-        // By now the body has been read: an empty one of its kind stands in for it.
-        const standIn = body === null ? null : init?.body instanceof ReadableStream ? new ReadableStream() : "";
-        void new Request(url, { ...build(null), method, body: standIn });
-      },
-    };
-  }
-
   async function attempt(request: OutgoingRequest, host: AlpacaHost, resendCount: number): Promise<AttemptResult> {
     request.signal?.throwIfAborted();
     host.breaker.check(request);
-    const span = options.newSpan?.();
-    const permit = await admit(request, host, span);
+    request.span = options.newSpan?.();
+    const permit = await admit(request, host);
     const startMs = now();
     let result: AttemptResult | undefined;
     try {
-      result = await makeAttempt(request, permit, timeoutMs);
+      result = await makeAttempt(request, send, permit, timeoutMs);
     } finally {
-      report(request, { resendCount, startMs, endMs: now(), span }, result);
+      report(request, { resendCount, startMs, endMs: now() }, result);
     }
     if ("response" in result) await heed(host, result.response);
     return result;
   }
 
   /** Waits for a place in the budget; admission is asked again after it, since much may have happened meanwhile. */
-  async function admit(request: OutgoingRequest, host: AlpacaHost, span: SpanReference | undefined): Promise<Permit> {
-    const { signal } = request;
-    const asked = {
-      signal,
-      span,
-      get call() {
-        return request.call;
-      },
-    };
+  async function admit(request: OutgoingRequest, host: AlpacaHost): Promise<Permit> {
     const deadlineMs = now() + WINDOW_MS;
     for (;;) {
       const place = await host.budget.reserve();
       if (!place.granted) throw new AlpacaThrottledError(request.call, place.waitMs, place.why);
       try {
-        if (place.waitMs > 0) await sleep(place.waitMs, signal);
+        if (place.waitMs > 0) await sleep(place.waitMs, request.signal);
         const pausedMs = place.waitMs > 0 ? await host.budget.pausedMs() : 0;
-        if (pausedMs === 0) return await host.breaker.enter(asked);
+        if (pausedMs === 0) return await host.breaker.enter(request);
         // A pause came during the wait: the place lies within it.
         if (now() + pausedMs > deadlineMs) throw new AlpacaThrottledError(request.call, pausedMs, THROTTLED);
       } catch (error) {
@@ -157,7 +112,7 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
 
   function report(
     request: OutgoingRequest,
-    times: Pick<Attempt, "resendCount" | "startMs" | "endMs" | "span">,
+    times: Pick<Attempt, "resendCount" | "startMs" | "endMs">,
     result: AttemptResult | undefined,
   ): void {
     if (!options.onAttempt) return;
@@ -166,6 +121,7 @@ export function createAlpacaFetch(options: AlpacaFetchOptions): typeof fetch {
       options.onAttempt({
         method: request.method,
         url: request.url,
+        span: request.span,
         ...times,
         status: response?.status ?? null,
         requestId: response?.headers.get("x-request-id") ?? null,
@@ -218,14 +174,6 @@ function withHeaders(given: HeadersInit, credentials: Record<string, string> | n
     else headers.set(name, value);
   }
   return headers;
-}
-
-function describeCall(input: Parameters<typeof fetch>[0], init: RequestInit | undefined, url: URL): string {
-  return `${methodOf(input, init)} ${urlTemplate(url.pathname)}`;
-}
-
-function methodOf(input: Parameters<typeof fetch>[0], init: RequestInit | undefined): string {
-  return (init?.method ?? (input instanceof Request ? input.method : "GET")).toUpperCase();
 }
 
 function disabled({ alpaca }: Config, call: string): AlpacaDisabledError {

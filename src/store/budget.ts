@@ -46,9 +46,9 @@ export class MemoryBudget implements RequestBudget {
   reserve(): Reservation {
     const nowMs = this.#now();
     this.#forget(nowMs);
-    const blocking = this.#starts[this.#starts.length - this.#limit];
-    const isFull = blocking !== undefined && this.#starts.length - this.#limit >= this.#first;
-    const freeAtMs = Math.max(nowMs, isFull ? blocking + WINDOW_MS : 0, this.#pausedUntilMs);
+    const blockingAt = this.#starts.length - this.#limit;
+    const fullUntilMs = blockingAt >= this.#first ? (this.#starts[blockingAt] as number) + WINDOW_MS : 0;
+    const freeAtMs = Math.max(nowMs, fullUntilMs, this.#pausedUntilMs);
     const waitMs = freeAtMs - nowMs;
     if (waitMs > WINDOW_MS) {
       const why =
