@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { test } from "node:test";
 import { parseEnv } from "node:util";
 import { parseConfig } from "../src/config/parse.ts";
@@ -28,4 +31,22 @@ test(".env.example as it is disables Alpaca with a warning for each credential",
     warnings.map(({ variable }) => variable),
     ["ALPACA_API_KEY", "ALPACA_API_SECRET"],
   );
+});
+
+test("the tests do not begin beside a .env of someone's own, and do beside a copy of .env.example", () => {
+  const folder = mkdtempSync(join(tmpdir(), "breakwater-"));
+  mkdirSync(join(folder, "test/support"), { recursive: true });
+  const guard = join(folder, "test/support/env-file.ts");
+  cpSync(join(import.meta.dirname, "support/env-file.ts"), guard);
+  writeFileSync(join(folder, ".env.example"), TEXT);
+  const begin = () => spawnSync(process.execPath, [guard], { encoding: "utf8" });
+  assert.equal(begin().status, 0);
+  writeFileSync(join(folder, ".env"), TEXT);
+  assert.equal(begin().status, 0);
+  writeFileSync(join(folder, ".env"), `${TEXT}\nDATABASE_URL=postgres://jo:hidden@box/main\n`);
+  const { status, stderr } = begin();
+  assert.equal(status, 1);
+  assert.match(stderr, /DATABASE_URL/);
+  assert.doesNotMatch(stderr, /hidden/);
+  rmSync(folder, { recursive: true });
 });

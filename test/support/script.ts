@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import type { Simulator } from "../../src/local/simulator.ts";
+import "./env-file.ts";
 
 export const ROOT = join(import.meta.dirname, "../..");
 
