@@ -73,6 +73,13 @@ const apiUrl = v.pipe(
   v.check((url) => url.search === "" && url.hash === "", `${API_URL}; without query and fragment`),
 );
 
+// Only a shell makes a folder of it: here it would be a folder of that name.
+const isPathAsWritten = (path: string) => !/^~(?:\/|$)/.test(path);
+const folder = v.pipe(
+  v.string(),
+  v.check(isPathAsWritten, "expected a folder, absolute or relative to the toolkit's own; ~ is not known here"),
+);
+
 const DATABASE_URL =
   "expected sqlite: and the path of a file, or postgres://user:password@host/database, or remove the variable";
 const databaseUrl = v.pipe(
@@ -80,6 +87,11 @@ const databaseUrl = v.pipe(
   v.check(
     (text) => /^sqlite:.+/.test(text) || (/^postgres(?:ql)?:\/\/./.test(text) && URL.canParse(text)),
     DATABASE_URL,
+  ),
+  v.check((text) => isPathAsWritten(text.slice("sqlite:".length)), `${DATABASE_URL}; ~ is not known here`),
+  v.check(
+    (text) => !/^sqlite:(?:\/\/)?:memory:/.test(text),
+    `${DATABASE_URL}; a database in memory is shared by nobody`,
   ),
 );
 
@@ -118,7 +130,7 @@ export const VARIABLES = v.object({
   ALPACA_BREAKER_RECOVERY_SECONDS: v.optional(seconds(0.1, 86_400, 60), "60"),
   ALPACA_BREAKER_MAX_RECOVERY_SECONDS: v.optional(seconds(0.1, 86_400, 900), "900"),
   ALPACA_BREAKER_HALF_OPEN_PROBES: v.optional(wholeNumber(1, 100, "probes", 1), "1"),
-  STATE_DIR: v.optional(v.string(), "./.breakwater/state"),
+  STATE_DIR: v.optional(folder, "./.breakwater/state"),
   DATABASE_URL: v.optional(databaseUrl),
   DATABASE_POOL_SIZE: v.optional(wholeNumber(1, 100, "connections", 4), "4"),
   LOG_LEVEL: v.optional(oneOf(["debug", "info", "warn", "error"]), "info"),

@@ -42,7 +42,7 @@ const BUSY_MS = 2_000;
  * @throws {NewerSchemaError} and whatever the file system or SQLite have to say.
  */
 export function openSqliteFile(path: string, onCorrupt: (copy: string) => void): DatabaseSync {
-  mkdirSync(dirname(path), { recursive: true });
+  createFolder(dirname(path));
   const deadlineMs = performance.now() + BUSY_MS;
   for (;;) {
     const id = fileId(path);
@@ -58,6 +58,19 @@ export function openSqliteFile(path: string, onCorrupt: (copy: string) => void):
       if (performance.now() > deadlineMs) throw error;
       pause(RETRY_MS);
     }
+  }
+}
+
+/** As `mkdir -p`. Node's own never returns where the system denies a new folder as ENOENT, as in /proc. */
+function createFolder(path: string, isParentThere = false): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || isParentThere || dirname(path) === path) throw error;
+    createFolder(dirname(path));
+    createFolder(path, true);
   }
 }
 

@@ -158,8 +158,10 @@ const CASES: Record<VariableName, Case> = {
     good: {
       "/var/lib/breakwater": "/var/lib/breakwater/breakwater.sqlite",
       "state dir": "state dir/breakwater.sqlite",
+      "~state": "~state/breakwater.sqlite",
     },
-    bad: [],
+    bad: ["~", "~/state"],
+    expected: /^expected a folder, absolute or relative to the toolkit's own; ~ is not known here$/,
   },
   DATABASE_URL: {
     read: ({ store }) => (store.kind === "sqlite" ? store.path : [store.url.reveal(), store.poolSize]),
@@ -179,9 +181,12 @@ const CASES: Record<VariableName, Case> = {
       "mysql://db/breakwater",
       "state.db",
       "db:5432/breakwater",
+      "sqlite:~/state.db",
+      "sqlite::memory:",
+      "sqlite://:memory:",
     ],
     expected:
-      /^expected sqlite: and the path of a file, or postgres:\/\/user:password@host\/database, or remove the variable$/,
+      /^expected sqlite: and the path of a file, or postgres:\/\/user:password@host\/database, or remove the variable(?:; ~ is not known here|; a database in memory is shared by nobody)?$/,
   },
   DATABASE_POOL_SIZE: {
     beside: { DATABASE_URL: "postgres://db/breakwater" },

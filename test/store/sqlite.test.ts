@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { CircuitBreaker } from "../../src/breaker/circuit-breaker.ts";
@@ -253,13 +253,21 @@ test("a file of a newer schema is left as it is, and the run goes on without it"
   assert.match(problems[0]?.message ?? "", /schema 99.*upgrade/);
 });
 
-test("a place that cannot be written to is said once, and the run goes on without it", async () => {
-  const problems = await problemsOfOpening(`${import.meta.filename}/state.sqlite`);
-  assert.deepEqual(
-    problems.map(({ kind }) => kind),
-    ["unreachable"],
-  );
+test("folders that are not there yet are made", async () => {
+  const path = join(dirname(newStateFile()), "a/b/c/state.sqlite");
+  await openOn(path).close();
+  assert.ok(existsSync(path));
 });
+
+for (const place of [import.meta.filename, "/proc/breakwater"]) {
+  test(`a place that cannot be written to is said once, and the run goes on without it: ${basename(place)}`, async () => {
+    const problems = await problemsOfOpening(`${place}/state.sqlite`);
+    assert.deepEqual(
+      problems.map(({ kind }) => kind),
+      ["unreachable"],
+    );
+  });
+}
 
 test("a store that fails in mid-run is said once; breaker and budget go on from what was known", async () => {
   const path = newStateFile();
