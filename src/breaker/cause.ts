@@ -1,6 +1,6 @@
 import { BreakwaterError, CircuitBreakerOpenError, EXIT } from "../errors.ts";
 
-/** How Deno's fetch words what has a code on Node. */
+/** How Deno's fetch words, in the cause of its TypeError, what has a code on Node. */
 const FETCH_FAILURES: readonly (readonly [RegExp, string])[] = [
   [/connection refused/i, "ECONNREFUSED"],
   [/dns error|failed to lookup/i, "ENOTFOUND"],
@@ -18,13 +18,15 @@ export function causeKind(cause: unknown): string | null {
   const status = (cause as { status?: unknown }).status;
   if (typeof status === "number") return `HTTP ${status}`;
   let deepest: unknown = cause;
+  let isOfFetch = false;
   for (let depth = 0; depth < 5 && deepest instanceof Error; depth++) {
+    isOfFetch ||= deepest instanceof TypeError;
     const { code } = deepest as { code?: unknown };
     if (typeof code === "string" && /^[A-Z][A-Z0-9_]{1,40}$/.test(code)) return code;
     if (!(deepest.cause instanceof Error)) break;
     deepest = deepest.cause;
   }
-  if (deepest instanceof TypeError) {
+  if (isOfFetch) {
     const known = FETCH_FAILURES.find(([words]) => words.test((deepest as Error).message));
     if (known) return known[1];
   }

@@ -161,12 +161,24 @@ function versionOf(db: DatabaseSync): number {
 
 /** Whether the database itself is damaged, and not only out of reach. */
 export function isCorruption(error: unknown): boolean {
-  const { errcode } = error as { errcode?: number };
-  return [SQLITE_CORRUPT, SQLITE_NOTADB].includes((errcode ?? 0) & 0xff);
+  return [SQLITE_CORRUPT, SQLITE_NOTADB].includes(resultCode(error));
 }
 
 /** Whether it may be over in a moment: another process creates the file, or moves it aside. */
 function isPassing(error: unknown): boolean {
-  const { errcode, code } = error as { errcode?: number; code?: string };
-  return [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_IOERR].includes((errcode ?? 0) & 0xff) || code === "ENOENT";
+  if ((error as NodeJS.ErrnoException).code === "ENOENT") return true;
+  return [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_IOERR].includes(resultCode(error));
+}
+
+/** What `exec` throws on Deno (2.9.6) has SQLite's words, and no code. */
+const IN_WORDS: readonly (readonly [RegExp, number])[] = [
+  [/not a database/, SQLITE_NOTADB],
+  [/malformed/, SQLITE_CORRUPT],
+  [/is locked/, SQLITE_BUSY],
+  [/disk I\/O error/, SQLITE_IOERR],
+];
+
+function resultCode(error: unknown): number {
+  const { errcode, message = "" } = error as { errcode?: number; message?: string };
+  return (errcode ?? IN_WORDS.find(([words]) => words.test(message))?.[1] ?? 0) & 0xff;
 }

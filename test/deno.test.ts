@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import process from "node:process";
+import { test } from "node:test";
+
+const ROOT = join(import.meta.dirname, "..");
+
+/** Tests of what runs within a script, which Deno must pass as node does; the others start their scripts on both. */
+const WITHIN = [
+  "alpaca",
+  "breaker",
+  "config",
+  "local",
+  "telemetry",
+  "script/environment.test.ts",
+  "script/output.test.ts",
+  "store/library.test.ts",
+  "store/postgres.test.ts",
+  "store/postgres-trouble.test.ts",
+  "store/sqlite.test.ts",
+];
+
+for (const tests of WITHIN) {
+  test(`on Deno: ${tests}`, { timeout: 240_000 }, async () => {
+    const args = ["test", "--allow-all", "--no-check", "--quiet", join("test", tests)];
+    const child = spawn(join(ROOT, "node_modules/deno/deno"), args, {
+      cwd: ROOT,
+      env: { ...process.env, NO_COLOR: "1" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding("utf8").on("data", (text) => (output += text));
+    const [code] = await once(child, "close");
+    assert.equal(code, 0, output);
+    assert.match(output, /ok \| [1-9]\d* passed/);
+  });
+}
