@@ -14,7 +14,7 @@ export interface Received {
   readonly spans: SpanRecord[];
   readonly points: MetricPoint[];
   readonly logs: LogRecord[];
-  /** Every body as it came, unzipped. */
+  /** Every body as it came, unzipped, also those that were never taken; what is no export request is not among them. */
   readonly bodies: { readonly signal: Signal; readonly bytes: Uint8Array }[];
 }
 
@@ -52,6 +52,10 @@ export async function startOtlpReceiver(options: { port?: number; mode?: Receive
     const bytes = await readBody(request).catch(() => null);
     if (bytes === null) return;
     const { mode } = receiver;
+    if (mode !== "ok") {
+      received.bodies.push({ signal, bytes });
+      arrivals.announce();
+    }
     if (mode === "hang") return;
     if (mode === "endless") {
       response.writeHead(200, { "content-type": "application/json" });

@@ -11,6 +11,8 @@ import { type Stack, startStack } from "../support/stack.ts";
 
 const STATUS = "scripts/status.ts";
 /** Fails on purpose until the circuit opens: five failures, one change, two rejections. */
+const ORDER_ID = "61e69015-8549-4bfd-b9c3-01e75843f47d";
+const SYMBOL = "PLANTED";
 const OUTAGE = "test/fixtures/way-out.ts";
 
 suite("from a script of two seconds to the webhook", {
@@ -114,7 +116,10 @@ suite("from a script of two seconds to the webhook", {
     });
     await reaches('circuit_breaker_transitions_total{host_name="c"}', made);
     await reaches('telemetry_outbox_replayed_total{host_name="c"}', made);
-    await reaches('telemetry_outbox_size{host_name="c"}', 0);
+    await poll("the size of the outbox", async () => {
+      const sizes = await stack.prometheus.query('telemetry_outbox_size{host_name="c"}');
+      return sizes.length > 0 && sizes.every(({ value }) => value === 0);
+    });
   });
 
   test("switching Alpaca on clears its alert", { timeout: 90_000 }, async () => {
@@ -140,9 +145,12 @@ test("a secret in arguments, environment, URL and error bodies is in no exported
     SOME_TOKEN: secret,
     WAY: "end",
   });
-  for (const file of [OUTAGE, STATUS])
-    await runScriptFile(file, { env, args: file === OUTAGE ? ["--token", secret] : [] });
+  await runScriptFile(OUTAGE, { env, args: ["--token", secret] });
+  await runScriptFile(STATUS, { env });
+  await runScriptFile("test/fixtures/order-look.ts", { env, args: [ORDER_ID, SYMBOL] });
   const exported = receiver.received.bodies.map(({ bytes }) => Buffer.from(bytes).toString("latin1")).join("\n");
-  assert.ok(exported.includes("script.runs"));
-  for (const hidden of [secret, simulator.secretKey, simulator.keyId]) assert.ok(!exported.includes(hidden));
+  for (const shown of ["script.runs", "/v2/orders/{order_id}", "order-look"])
+    assert.ok(exported.includes(shown), shown);
+  for (const hidden of [secret, simulator.secretKey, simulator.keyId, ORDER_ID, SYMBOL])
+    assert.ok(!exported.includes(hidden));
 });

@@ -114,6 +114,7 @@ test("closing ends an export that hangs and a wait at once", async () => {
     receiver.waitFor(() => undefined, 60_000, "nothing"),
     /server was closed/,
   );
+  await receiver.waitFor(({ bodies }) => bodies[0], 5_000, "the export");
   await receiver.close();
   await Promise.all([hung, waited]);
 });

@@ -30,6 +30,15 @@ test("what the process has goes before .env, and a blank value does not count", 
   );
 });
 
+test("what .env says of OpenTelemetry is set in the process, where its SDK reads it", (t) => {
+  t.after(() => {
+    delete process.env.OTEL_SERVICE_NAME;
+    delete process.env.BREAKWATER_TEST_D;
+  });
+  read("OTEL_SERVICE_NAME=mine\nBREAKWATER_TEST_D=d\n", ["OTEL_SERVICE_NAME", "BREAKWATER_TEST_D"]);
+  assert.deepEqual([process.env.OTEL_SERVICE_NAME, process.env.BREAKWATER_TEST_D], ["mine", undefined]);
+});
+
 test("without a .env the process's own variables are all there is", () => {
   assert.equal(readEnvironment(["PATH"], join(folder, "nowhere")).PATH, process.env.PATH);
 });

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
 import { after, before, beforeEach, test } from "node:test";
 import type { Fault } from "../../src/local/faults.ts";
 import { type Simulator, startSimulator } from "../../src/local/simulator.ts";
-import { runScriptFile, simulatorEnv } from "../support/script.ts";
+import { newStateDir, ROOT, runScriptFile, simulatorEnv } from "../support/script.ts";
 
 let simulator: Simulator;
 before(async () => {
@@ -103,7 +106,13 @@ test("--quiet prints results only, and no colours where there is no terminal", a
   assert.ok(!stdout.includes("\u001b"));
 });
 
-test("a script finds its way from any folder", async () => {
-  const { code } = await runScriptFile("scripts/status.ts", { env: simulatorEnv(simulator), cwd: "/" });
-  assert.equal(code, 0);
+test("started in any folder, a script keeps its state in the toolkit's own, and reads no .env there", async (t) => {
+  const elsewhere = newStateDir();
+  writeFileSync(join(elsewhere, ".env"), "ALPACA_TIMEOUT_MS=banana");
+  const state = `.breakwater/test-${process.pid}`;
+  t.after(() => rmSync(join(ROOT, state), { recursive: true, force: true }));
+  const env = simulatorEnv(simulator, { STATE_DIR: `./${state}` });
+  const { code, stderr } = await runScriptFile("scripts/status.ts", { env, cwd: elsewhere });
+  assert.equal(code, 0, stderr);
+  assert.ok(existsSync(join(ROOT, state, "breakwater.sqlite")));
 });

@@ -154,11 +154,14 @@ test("killed at random moments, a script loses no state change on its way to the
     simulator.clearRequests();
     const before = receiver.received.bodies.length;
     const { child, ended } = startScript(STATUS, { env: envFor(state, receiver.url) });
-    // From Alpaca's answer on a state change is on its way; from the first export on it is half delivered.
+    // From Alpaca's answer on a state change is on its way; from the first export on it is half delivered, or sent to a
+    // collector that took nothing of it.
+    receiver.mode = kill % 4 === 1 ? "hang" : "ok";
     const reached = () => (kill % 2 ? receiver.received.bodies.length > before : simulator.counts.trading > 0);
     await poll("the moment to kill it", reached, { everyMs: 1 });
     setTimeout(() => child.kill("SIGKILL"), random() * 150);
     await ended;
+    receiver.mode = "ok";
     opened += await resetIn(state);
   }
   repair();

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
 import { type Simulator, startSimulator } from "../../src/local/simulator.ts";
 import { newStateDir, runScriptFile, simulatorEnv, startScript } from "../support/script.ts";
@@ -36,11 +38,20 @@ test("isolate, release and reset change the circuit of the configured host, and 
     result.map(({ from, to }: { from: string; to: string }) => `${from} ${to}`),
     ["closed isolated", "isolated closed"],
   );
-  const [first] = result;
-  for (const key of ["eventId", "breaker", "from", "to", "reason", "at", "script", "traceId"])
-    assert.ok(first[key], key);
+  const [first, second] = result;
+  assert.deepEqual(first.operator, { by: "ann@desk", reason: "look first" });
+  assert.deepEqual([first.breaker, first.reason, first.script], ["alpaca.trading", "operator", "breaker"]);
+  assert.notEqual(first.eventId, second.eventId);
+  assert.match(first.traceId, /^[0-9a-f]{32}$/);
   assert.equal(new Date(first.at).toISOString(), first.at);
-  assert.equal(first.script, "breaker");
+  const db = new DatabaseSync(join(state, "breakwater.sqlite"));
+  db.prepare("UPDATE transitions SET at_ms = at_ms - 7200000 WHERE event_id = ?").run(first.eventId);
+  db.close();
+  const ofLate = await breaker(state, "history", "alpaca.trading", "--since", "1h");
+  assert.deepEqual(
+    ofLate.result.map(({ eventId }: { eventId: string }) => eventId),
+    [second.eventId],
+  );
 });
 
 test("reset closes an open circuit", async () => {

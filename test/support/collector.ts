@@ -51,13 +51,15 @@ export async function startCollector({ folder, env = {}, configs = [] }: Collect
       env: { OTELCOL_STORAGE_DIR: join(folder, "collector-storage"), ...env },
     });
   let daemon = await start();
+  let earlierLog = "";
   return {
     otlpUrl: `http://127.0.0.1:${http}`,
     metricsTarget: `127.0.0.1:${metrics}`,
     ownMetricsTarget: `127.0.0.1:${own}`,
-    log: () => daemon.log(),
+    log: () => earlierLog + daemon.log(),
     stop: () => daemon.stop(),
     restart: async () => {
+      earlierLog += daemon.log();
       daemon = await start();
     },
   };

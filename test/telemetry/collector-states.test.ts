@@ -72,12 +72,13 @@ for (const protocol of ["http/protobuf", "http/json", "grpc"]) {
 
 test("a flush under way hides nothing that is recorded during it", async () => {
   await using receiver = await startOtlpReceiver({ mode: "hang" });
-  const session = await openSession({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+  const session = await openSession({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_METRICS_EXPORTER: "none" });
   recordEvent(session, "circuit_breaker.opened");
   void session.flush();
+  await receiver.waitFor(({ bodies }) => bodies[0], 5_000, "the flush");
   receiver.mode = "ok";
   recordEvent(session, "circuit_breaker.closed");
-  await session.end(DEADLINE_MS);
+  await session.end(500);
   assert.ok(receiver.received.logs.some(({ eventName }) => eventName === "circuit_breaker.closed"));
 });
 
