@@ -504,16 +504,33 @@ test("numbers of a budget that cannot be are counted anew", async () => {
   db.close();
 });
 
-test("times in the future are put to now: neither the last opening nor a failure outlives the clock that made them", async () => {
+test("times in the future are put to now, and stored so: neither the last opening nor a failure outlives its clock", async () => {
   const path = newStateFile();
   const time = clock();
-  const breaker = breakerOn(openOn(path, time), { failureThreshold: 2, failureWindowMs: 1_000 });
-  await breaker.recordFailure();
-  time.move(-86_400_000);
+  const breaker = breakerOn(openOn(path, time), { failureThreshold: 1 });
   await breaker.recordFailure();
   assert.equal(breaker.record.lastOpenedAtMs, time.now());
+  time.move(-86_400_000);
+  const wrongMs = time.now();
+  await assert.rejects(breaker.enter(), CircuitBreakerOpenError);
+  time.move(1_000);
   await breaker.reset();
-  assert.ok((breaker.record.lastOpenedAtMs ?? 0) <= time.now());
+  const later = breakerOn(openOn(path, time), { failureThreshold: 2, failureWindowMs: 1_000 });
+  assert.equal(later.record.automatic.state, "closed");
+  assert.equal(later.record.lastOpenedAtMs, wrongMs);
+
+  const late = await later.enter();
+  await later.recordFailure();
+  await later.reset();
+  time.move(86_400_000);
+  await later.recordFailure();
+  time.move(-86_400_000);
+  // Too late to count, and yet it is what brings the record into the time of this clock.
+  await late.fail();
+  assert.deepEqual(later.record.automatic, { state: "closed", failures: 1, lastFailureAtMs: time.now() });
+  time.move(1_001);
+  await later.recordFailure();
+  assert.deepEqual(later.record.automatic, { state: "closed", failures: 1, lastFailureAtMs: time.now() });
 });
 
 test("a state change that cannot be read is said, not sent, and keeps neither history nor outbox from working", async () => {
