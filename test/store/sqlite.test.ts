@@ -242,15 +242,42 @@ async function problemsOfOpening(path: string): Promise<StoreProblem[]> {
   return problems;
 }
 
-test("a file of a newer schema is left as it is, and the run goes on without it", async () => {
+/** Everything that is in a file: its version, and the rows of all its tables. */
+function contentOf(path: string) {
+  const db = new DatabaseSync(path);
+  const tables = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").all();
+  const rows = tables.map(({ name, sql }) => ({ sql, rows: db.prepare(`SELECT * FROM "${name}"`).all() }));
+  const version = db.prepare("PRAGMA user_version").get();
+  db.close();
+  return { version: version?.user_version, rows };
+}
+
+test("a file of a newer schema is left as it is, with all that is in it, and the run goes on without it", async () => {
   const path = newStateFile();
-  await openOn(path).close();
+  const store = openOn(path);
+  const breaker = breakerOn(store, { failureThreshold: 1 });
+  await breaker.recordFailure();
+  await breaker.isolate("maintenance", "ann");
+  await store.budget("api.example", "a", 5).reserve();
+  await store.close();
   const db = new DatabaseSync(path);
   db.exec("PRAGMA user_version = 99");
   db.close();
+  const before = contentOf(path);
+  assert.deepEqual(
+    before.rows.filter(({ rows }) => rows.length > 0).map(({ sql }) => /TABLE (\w+)/.exec(String(sql))?.[1]),
+    ["breakers", "budget_starts", "budgets", "holds", "transitions"],
+  );
   const problems = await problemsOfOpening(path);
-  assert.equal(problems[0]?.kind, "newer");
+  assert.deepEqual(
+    problems.map(({ kind }) => kind),
+    ["newer"],
+  );
   assert.match(problems[0]?.message ?? "", /schema 99.*upgrade/);
+  const after = contentOf(path);
+  assert.equal(after.version, 99);
+  assert.deepEqual(after, before);
+  assert.deepEqual(readdirSync(dirname(path)), [basename(path)]);
 });
 
 test("folders that are not there yet are made", async () => {
