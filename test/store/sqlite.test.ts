@@ -132,7 +132,7 @@ test("an operator's hold is stored apart, survives, names who and why, and ends 
   assert.equal(other.timeUntilRecoveryMs, 60_000);
 });
 
-test("every change is in the history, in the transaction of the state, and in its order", async () => {
+test("every change is in the history, in its order, with who made it and why", async () => {
   const path = newStateFile();
   const store = openOn(path, { script: "status", run: "run-1", parentSpanId: "b7ad6b7169203331" });
   const span = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "00f067aa0ba902b7" };
@@ -158,6 +158,33 @@ test("every change is in the history, in the transaction of the state, and in it
   assert.equal(history[1]?.operator?.reason, "look first");
   assert.deepEqual(await store.history({ name: "nope" }), []);
   assert.deepEqual(await store.history({ sinceMs: Date.now() + 60_000 }), []);
+});
+
+test("a state change is stored with the state or neither of them is", async () => {
+  for (const [table, event] of [
+    ["transitions", "INSERT"],
+    ["breakers", "UPDATE"],
+  ]) {
+    const path = newStateFile();
+    const store = openOn(path);
+    const breaker = breakerOn(store, { failureThreshold: 2 });
+    await breaker.recordFailure();
+    const db = new DatabaseSync(path);
+    const row = db.prepare("SELECT * FROM breakers");
+    const before = row.all();
+    assert.equal(before.length, 1);
+    db.exec(`CREATE TRIGGER refuse BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'refused'); END`);
+    await breaker.recordFailure();
+    assert.deepEqual(row.all(), before, table);
+    assert.deepEqual(db.prepare("SELECT * FROM transitions").all(), [], table);
+    assert.equal(breaker.state, "open", "in its own memory");
+    assert.deepEqual(
+      store.problems.map(({ kind }) => kind),
+      ["unreachable"],
+    );
+    assert.match(store.problems[0]?.message ?? "", /refused/);
+    db.close();
+  }
 });
 
 test("a row that is no state starts closed, is kept aside, and is said; a hold over it stays", async () => {
