@@ -132,6 +132,31 @@ test("an operator's hold is stored apart, survives, names who and why, and ends 
   assert.equal(other.timeUntilRecoveryMs, 60_000);
 });
 
+test("a call looks at the state that others may have changed 100 ms after the last look, and not before", async (t) => {
+  const path = newStateFile();
+  const store = openOn(path);
+  const breaker = breakerOn(store);
+  let atMs = 1_000_000;
+  t.mock.method(performance, "now", () => atMs);
+  await breaker.execute(() => "fine");
+  const db = new DatabaseSync(path);
+  db.prepare("INSERT INTO holds VALUES (?, ?, 'maintenance', 'ann', 1)").run(KEY.name, KEY.host);
+  atMs += 99;
+  await breaker.execute(() => "not seen yet");
+  atMs += 1;
+  await assert.rejects(breaker.enter(), /isolated by an operator: maintenance/);
+  db.exec("DELETE FROM holds");
+  atMs += 99;
+  await assert.rejects(breaker.enter(), /isolated/);
+  atMs += 1;
+  await breaker.execute(() => "seen");
+  // An update is a look as well, and sees what is there at once.
+  db.prepare("INSERT INTO holds VALUES (?, ?, 'again', 'ann', 1)").run(KEY.name, KEY.host);
+  await breaker.recordFailure();
+  assert.equal(breaker.state, "isolated");
+  db.close();
+});
+
 test("every change is in the history, in its order, with who made it and why", async () => {
   const path = newStateFile();
   const store = openOn(path, { script: "status", run: "run-1", parentSpanId: "b7ad6b7169203331" });
