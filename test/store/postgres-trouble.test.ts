@@ -50,11 +50,22 @@ describe("a database that is not as it should be", { skip: skipWithoutPostgres()
     assert.equal(problems.length, 1);
   });
 
-  test("a newer schema is not touched", async (t) => {
+  test("a newer schema is not touched, nor is anything that is stored in it", async (t) => {
     const fleet = await newFleet(t, await server());
-    await fleet.join();
+    const { breaker, store } = await fleet.join();
+    const one = breaker({ failureThreshold: 1 });
+    await one.recordFailure();
+    await one.isolate("maintenance", "jo");
+    await store.budget(KEY.host, "account", 5).reserve();
+    await store.close();
     await fleet.query("INSERT INTO breakwater.migrations (version) VALUES (99)");
+    const before = await fleet.rows();
+    assert.deepEqual(
+      Object.keys(before).filter((table) => before[table]?.length),
+      ["breakers", "budget_starts", "budgets", "holds", "migrations", "transitions"],
+    );
     await assert.rejects(fleet.join(), { name: "NewerSchemaError", message: /schema 99/ });
+    assert.deepEqual(await fleet.rows(), before);
   });
 
   test("many that find the database empty make one schema, and who may create none can be given it", async (t) => {
