@@ -30,6 +30,15 @@ test("a program of one's own and the scripts share breaker, hold and history", a
   );
   await shared.hosts.trading.breaker.reset("my-service");
   assert.equal((await runScriptFile("scripts/status.ts", { env })).code, 0);
+
+  await shared.hosts.trading.breaker.isolate("settlement is being checked", "ann@desk");
+  const held = await runScriptFile("scripts/status.ts", { env });
+  assert.equal(held.code, 69);
+  assert.match(held.stderr, /isolated by an operator: settlement is being checked/);
+  const show = await runScriptFile("scripts/breaker.ts", { args: ["show", "alpaca.trading", "--json"], env });
+  assert.equal(JSON.parse(show.stdout)[0].hold.by, "ann@desk");
+  await runScriptFile("scripts/breaker.ts", { args: ["release", "alpaca.trading"], env });
+  assert.equal(typeof (await alpaca.getClock()).is_open, "boolean");
 });
 
 test("what a program without telemetry changes is left for the scripts to deliver", async () => {
