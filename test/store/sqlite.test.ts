@@ -415,7 +415,7 @@ test("a place that is given back is free again, and a pause is every run's", asy
   assert.equal((await two?.reserve())?.granted, false);
 });
 
-test("budgets of other accounts and hosts are their own, and the key is nowhere in the file", async () => {
+test("budgets of other accounts and hosts are their own", async () => {
   const path = newStateFile();
   const store = openOn(path);
   await store.budget("api.example", "a", 1).reserve();
