@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { openSharedHosts, parseConfig } from "../../src/mod.ts";
 import { THROTTLED, WINDOW_MS } from "../../src/store/budget.ts";
 import { skipWithoutPostgres } from "../support/postgres.ts";
 import { newFleet, serverForTests } from "../support/postgres-stores.ts";
@@ -66,5 +67,18 @@ describe("the budget of a fleet", { skip: skipWithoutPostgres() }, () => {
     ] as const) {
       assert.equal((await store.budget(host, account, 1).reserve()).waitMs, 0);
     }
+  });
+
+  test("an account is a hash of its key: neither key nor secret is in the database", async (t) => {
+    const fleet = await newFleet(t, await server());
+    const [key, secret] = ["PK7Q2M4T9RV3XW8ZB5NC", "f7Jw3nV9cKq5bTz2LxYh8RmPd4sGa6EuWo1iQvNk"];
+    const env = { DATABASE_URL: fleet.url, ALPACA_API_KEY: key, ALPACA_API_SECRET: secret };
+    await using shared = await openSharedHosts({ config: parseConfig(env).config, name: "my-service" });
+    await shared.hosts.trading.budget.reserve();
+    await shared.hosts.trading.breaker.isolate("look first", "me");
+    const stored = await fleet.rows();
+    assert.match(stored.budgets?.join("\n") ?? "", /^\("paper-api\.alpaca\.markets [0-9a-f]{16}",0\)$/);
+    assert.equal(stored.transitions?.length, 1);
+    for (const value of [key, secret]) assert.ok(!JSON.stringify(stored).includes(value));
   });
 });

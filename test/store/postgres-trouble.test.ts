@@ -50,18 +50,44 @@ describe("a database that is not as it should be", { skip: skipWithoutPostgres()
     assert.equal(problems.length, 1);
   });
 
-  test("a newer schema is not touched", async (t) => {
+  test("a newer schema is not touched, nor is anything that is stored in it", async (t) => {
     const fleet = await newFleet(t, await server());
-    await fleet.join();
+    const { breaker, store } = await fleet.join();
+    const one = breaker({ failureThreshold: 1 });
+    await one.recordFailure();
+    await one.isolate("maintenance", "jo");
+    await store.budget(KEY.host, "account", 5).reserve();
+    await store.close();
     await fleet.query("INSERT INTO breakwater.migrations (version) VALUES (99)");
+    const before = await fleet.rows();
+    assert.deepEqual(
+      Object.keys(before).filter((table) => before[table]?.length),
+      ["breakers", "budget_starts", "budgets", "holds", "migrations", "transitions"],
+    );
     await assert.rejects(fleet.join(), { name: "NewerSchemaError", message: /schema 99/ });
+    assert.deepEqual(await fleet.rows(), before);
   });
 
-  test("many that find the database empty make one schema, and who may create none can be given it", async (t) => {
+  test("many that find the database empty make one schema", async (t) => {
     const fleet = await newFleet(t, await server());
-    await fleet.query("CREATE SCHEMA breakwater");
     await Promise.all(Array.from({ length: 6 }, () => fleet.join()));
     assert.equal((await fleet.query("SELECT * FROM breakwater.migrations")).length, 1);
+  });
+
+  test("who may create no schema is told so, and can be given one", async (t) => {
+    const fleet = await newFleet(t, await server());
+    await fleet.query("CREATE ROLE guest LOGIN PASSWORD 'guest-password'");
+    const url = Object.assign(new URL(fleet.url), { username: "guest", password: "guest-password" }).href;
+    await assert.rejects(fleet.join({}, url), { name: "DatabaseError", message: /permission denied for database/ });
+    await fleet.query("CREATE SCHEMA breakwater AUTHORIZATION guest");
+    const { breaker, problems } = await fleet.join({}, url);
+    await breaker({ failureThreshold: 1 }).recordFailure();
+    const other = await fleet.join({}, url);
+    assert.equal(other.breaker().state, "open");
+    assert.deepEqual([...problems, ...other.problems], []);
+    assert.deepEqual(await fleet.query("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'breakwater'"), [
+      { tableowner: "guest" },
+    ]);
   });
 
   test("when the server stops, all goes on in memory with what was known, and this is said once", async (t) => {

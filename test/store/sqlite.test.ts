@@ -132,7 +132,32 @@ test("an operator's hold is stored apart, survives, names who and why, and ends 
   assert.equal(other.timeUntilRecoveryMs, 60_000);
 });
 
-test("every change is in the history, in the transaction of the state, and in its order", async () => {
+test("a call looks at the state that others may have changed 100 ms after the last look, and not before", async (t) => {
+  const path = newStateFile();
+  const store = openOn(path);
+  const breaker = breakerOn(store);
+  let atMs = 1_000_000;
+  t.mock.method(performance, "now", () => atMs);
+  await breaker.execute(() => "fine");
+  const db = new DatabaseSync(path);
+  db.prepare("INSERT INTO holds VALUES (?, ?, 'maintenance', 'ann', 1)").run(KEY.name, KEY.host);
+  atMs += 99;
+  await breaker.execute(() => "not seen yet");
+  atMs += 1;
+  await assert.rejects(breaker.enter(), /isolated by an operator: maintenance/);
+  db.exec("DELETE FROM holds");
+  atMs += 99;
+  await assert.rejects(breaker.enter(), /isolated/);
+  atMs += 1;
+  await breaker.execute(() => "seen");
+  // An update is a look as well, and sees what is there at once.
+  db.prepare("INSERT INTO holds VALUES (?, ?, 'again', 'ann', 1)").run(KEY.name, KEY.host);
+  await breaker.recordFailure();
+  assert.equal(breaker.state, "isolated");
+  db.close();
+});
+
+test("every change is in the history, in its order, with who made it and why", async () => {
   const path = newStateFile();
   const store = openOn(path, { script: "status", run: "run-1", parentSpanId: "b7ad6b7169203331" });
   const span = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "00f067aa0ba902b7" };
@@ -158,6 +183,33 @@ test("every change is in the history, in the transaction of the state, and in it
   assert.equal(history[1]?.operator?.reason, "look first");
   assert.deepEqual(await store.history({ name: "nope" }), []);
   assert.deepEqual(await store.history({ sinceMs: Date.now() + 60_000 }), []);
+});
+
+test("a state change is stored with the state or neither of them is", async () => {
+  for (const [table, event] of [
+    ["transitions", "INSERT"],
+    ["breakers", "UPDATE"],
+  ]) {
+    const path = newStateFile();
+    const store = openOn(path);
+    const breaker = breakerOn(store, { failureThreshold: 2 });
+    await breaker.recordFailure();
+    const db = new DatabaseSync(path);
+    const row = db.prepare("SELECT * FROM breakers");
+    const before = row.all();
+    assert.equal(before.length, 1);
+    db.exec(`CREATE TRIGGER refuse BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'refused'); END`);
+    await breaker.recordFailure();
+    assert.deepEqual(row.all(), before, table);
+    assert.deepEqual(db.prepare("SELECT * FROM transitions").all(), [], table);
+    assert.equal(breaker.state, "open", "in its own memory");
+    assert.deepEqual(
+      store.problems.map(({ kind }) => kind),
+      ["unreachable"],
+    );
+    assert.match(store.problems[0]?.message ?? "", /refused/);
+    db.close();
+  }
 });
 
 test("a row that is no state starts closed, is kept aside, and is said; a hold over it stays", async () => {
@@ -242,15 +294,42 @@ async function problemsOfOpening(path: string): Promise<StoreProblem[]> {
   return problems;
 }
 
-test("a file of a newer schema is left as it is, and the run goes on without it", async () => {
+/** Everything that is in a file: its version, and the rows of all its tables. */
+function contentOf(path: string) {
+  const db = new DatabaseSync(path);
+  const tables = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name").all();
+  const rows = tables.map(({ name, sql }) => ({ sql, rows: db.prepare(`SELECT * FROM "${name}"`).all() }));
+  const version = db.prepare("PRAGMA user_version").get();
+  db.close();
+  return { version: version?.user_version, rows };
+}
+
+test("a file of a newer schema is left as it is, with all that is in it, and the run goes on without it", async () => {
   const path = newStateFile();
-  await openOn(path).close();
+  const store = openOn(path);
+  const breaker = breakerOn(store, { failureThreshold: 1 });
+  await breaker.recordFailure();
+  await breaker.isolate("maintenance", "ann");
+  await store.budget("api.example", "a", 5).reserve();
+  await store.close();
   const db = new DatabaseSync(path);
   db.exec("PRAGMA user_version = 99");
   db.close();
+  const before = contentOf(path);
+  assert.deepEqual(
+    before.rows.filter(({ rows }) => rows.length > 0).map(({ sql }) => /TABLE (\w+)/.exec(String(sql))?.[1]),
+    ["breakers", "budget_starts", "budgets", "holds", "transitions"],
+  );
   const problems = await problemsOfOpening(path);
-  assert.equal(problems[0]?.kind, "newer");
+  assert.deepEqual(
+    problems.map(({ kind }) => kind),
+    ["newer"],
+  );
   assert.match(problems[0]?.message ?? "", /schema 99.*upgrade/);
+  const after = contentOf(path);
+  assert.equal(after.version, 99);
+  assert.deepEqual(after, before);
+  assert.deepEqual(readdirSync(dirname(path)), [basename(path)]);
 });
 
 test("folders that are not there yet are made", async () => {
@@ -336,7 +415,7 @@ test("a place that is given back is free again, and a pause is every run's", asy
   assert.equal((await two?.reserve())?.granted, false);
 });
 
-test("budgets of other accounts and hosts are their own, and the key is nowhere in the file", async () => {
+test("budgets of other accounts and hosts are their own", async () => {
   const path = newStateFile();
   const store = openOn(path);
   await store.budget("api.example", "a", 1).reserve();
@@ -504,16 +583,33 @@ test("numbers of a budget that cannot be are counted anew", async () => {
   db.close();
 });
 
-test("times in the future are put to now: neither the last opening nor a failure outlives the clock that made them", async () => {
+test("times in the future are put to now, and stored so: neither the last opening nor a failure outlives its clock", async () => {
   const path = newStateFile();
   const time = clock();
-  const breaker = breakerOn(openOn(path, time), { failureThreshold: 2, failureWindowMs: 1_000 });
-  await breaker.recordFailure();
-  time.move(-86_400_000);
+  const breaker = breakerOn(openOn(path, time), { failureThreshold: 1 });
   await breaker.recordFailure();
   assert.equal(breaker.record.lastOpenedAtMs, time.now());
+  time.move(-86_400_000);
+  const wrongMs = time.now();
+  await assert.rejects(breaker.enter(), CircuitBreakerOpenError);
+  time.move(1_000);
   await breaker.reset();
-  assert.ok((breaker.record.lastOpenedAtMs ?? 0) <= time.now());
+  const later = breakerOn(openOn(path, time), { failureThreshold: 2, failureWindowMs: 1_000 });
+  assert.equal(later.record.automatic.state, "closed");
+  assert.equal(later.record.lastOpenedAtMs, wrongMs);
+
+  const late = await later.enter();
+  await later.recordFailure();
+  await later.reset();
+  time.move(86_400_000);
+  await later.recordFailure();
+  time.move(-86_400_000);
+  // Too late to count, and yet it is what brings the record into the time of this clock.
+  await late.fail();
+  assert.deepEqual(later.record.automatic, { state: "closed", failures: 1, lastFailureAtMs: time.now() });
+  time.move(1_001);
+  await later.recordFailure();
+  assert.deepEqual(later.record.automatic, { state: "closed", failures: 1, lastFailureAtMs: time.now() });
 });
 
 test("a state change that cannot be read is said, not sent, and keeps neither history nor outbox from working", async () => {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import process from "node:process";
+import { createInterface } from "node:readline";
 import { seededRandom } from "../../src/local/seeded-random.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import type { Store, StoreContext, StoreProblem } from "../../src/store/store.ts";
@@ -29,12 +30,18 @@ export function openOn(path: string, more: Partial<StoreContext> = {}): Store & 
   return Object.assign(store, { problems });
 }
 
+/** What a worker says of its job. */
+export interface Work<T> {
+  readonly result: T;
+  readonly problems: string[];
+}
+
 /** Runs a job of the worker fixture in a process of its own. */
 export async function runWorker<T>(
   args: readonly (string | number)[],
   env: Record<string, string> = {},
   runtime: keyof typeof RUNTIMES = "node",
-): Promise<{ result: T; problems: string[] }> {
+): Promise<Work<T>> {
   const child = startWorker(args, env, runtime);
   let stdout = "";
   let stderr = "";
@@ -58,8 +65,37 @@ export function startWorker(
   const { PATH = "", HOME = "" } = process.env;
   return spawn(program, [...first, join(ROOT, "test/fixtures/store-worker.ts"), ...args.map(String)], {
     env: { PATH, HOME, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
+}
+
+/** Has a job done on one path after the other, each time by all racers at the same moment: they wait for each other. */
+export async function raceOn<T>(paths: readonly string[], racers: number, job: string, amount: number) {
+  const workers = Array.from({ length: racers }, () => startWorker([job, "-", amount]));
+  const answers = workers.map(({ stdout, stderr }) => {
+    let complaint = "";
+    stderr.on("data", (chunk) => {
+      complaint += chunk;
+    });
+    const lines = createInterface(stdout)[Symbol.asyncIterator]();
+    return async () => {
+      const { done, value } = await lines.next();
+      if (done) throw new Error(`a worker ended too early: ${complaint}`);
+      return value;
+    };
+  });
+  const all = () => Promise.all(answers.map((answer) => answer()));
+  const rounds: { path: string; work: Work<T>[] }[] = [];
+  try {
+    await all();
+    for (const path of paths) {
+      for (const { stdin } of workers) stdin.write(`${path}\n`);
+      rounds.push({ path, work: (await all()).map((line) => JSON.parse(line)) });
+    }
+  } finally {
+    for (const { stdin } of workers) stdin.end();
+  }
+  return rounds;
 }
 
 /** Kills pairs of workers that open and close one breaker, at random moments after each made two changes itself. */

@@ -23,6 +23,8 @@ export interface Fleet {
   readonly url: string;
   readonly join: (context?: Partial<StoreContext>, url?: string) => Promise<Member>;
   readonly query: <Row>(text: string, args?: (string | number)[]) => Promise<Row[]>;
+  /** All rows that are stored, as text, by their table. */
+  readonly rows: () => Promise<Record<string, string[]>>;
   /** Sets the server's clock forward, which all members come to know of. */
   readonly advance: (durationMs: number) => Promise<void>;
 }
@@ -51,6 +53,17 @@ export async function newFleet(t: TestContext, server: PostgresServer): Promise<
   return {
     url,
     query,
+    rows: async () => {
+      const tables = await query<{ name: string }>(
+        "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'breakwater' ORDER BY 1",
+      );
+      const all: Record<string, string[]> = {};
+      for (const { name } of tables) {
+        const found = await query<{ row: string }>(`SELECT t::text AS row FROM breakwater.${name} t ORDER BY 1`);
+        all[name] = found.map(({ row }) => row);
+      }
+      return all;
+    },
     join: async (context = {}, at = url) => {
       const opened = await openMember(at, context);
       const close = async () => {
