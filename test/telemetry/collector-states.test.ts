@@ -95,7 +95,7 @@ test("end() waits for an export that an earlier flush began", async () => {
     void session.flush();
     await asked.promise;
     const ended = session.end(DEADLINE_MS);
-    setTimeout(() => answer(), 100);
+    setImmediate(() => answer());
     assert.deepEqual(await ended, []);
   } finally {
     await server.close();

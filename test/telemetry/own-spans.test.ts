@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setTimeout } from "node:timers/promises";
+import { setImmediate } from "node:timers/promises";
 import { context, logs, metrics, trace } from "@opentelemetry/api";
 import { startOtlpReceiver } from "../../src/local/otlp-receiver.ts";
 import { openSession, ROOT, rootRecord } from "./support.ts";
@@ -10,9 +10,9 @@ test("a script's own spans, metrics and logs leave with the toolkit's, below the
   await using receiver = await startOtlpReceiver();
   const session = await openSession({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
   await context.with(session.rootContext, async () => {
-    await setTimeout(1);
+    await setImmediate();
     await trace.getTracer("own").startActiveSpan("outer", async (outer) => {
-      await setTimeout(1);
+      await setImmediate();
       logs.getLogger("own").emit({ eventName: "own.event" });
       const bound = context.bind(context.active(), () => trace.getTracer("own").startSpan("inner").end());
       context.with(session.rootContext, bound);
