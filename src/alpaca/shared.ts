@@ -1,7 +1,7 @@
 import type { SpanReference } from "../breaker/state.ts";
-import type { Config } from "../config/config.ts";
+import type { Config, SignalName } from "../config/config.ts";
 import { openStore } from "../store/open.ts";
-import type { OutboxSignal, Store, StoreProblem } from "../store/store.ts";
+import { SIGNALS, type Store, type StoreProblem } from "../store/store.ts";
 import { type AlpacaHosts, createAlpacaHosts } from "./host.ts";
 
 /** How a program takes part in the state that all scripts share. */
@@ -15,7 +15,7 @@ export interface SharedHostsOptions {
    * Signals in which this program delivers state changes itself; what is not delivered, the next script sends. All three
    * by default, so that a program without telemetry of its own is reported by the scripts.
    */
-  readonly signals?: readonly OutboxSignal[];
+  readonly signals?: readonly SignalName[];
   /** Span that state changes belong under; none by default. */
   readonly parentSpanId?: string | null;
   /** Names the span of a state change. */
@@ -36,7 +36,7 @@ export interface SharedHosts extends AsyncDisposable {
  * opened is open for this program, and the other way round. It never throws; `onProblem` hears of what is wrong.
  */
 export async function openSharedHosts(options: SharedHostsOptions): Promise<SharedHosts> {
-  const { config, name, onProblem = () => {}, signals = ["traces", "metrics", "logs"], parentSpanId = null } = options;
+  const { config, name, onProblem = () => {}, signals = SIGNALS, parentSpanId = null } = options;
   const newSpan = options.newSpan && { newSpan: options.newSpan };
   const store = await openStore(config.store, {
     script: name,

@@ -1,12 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
 import { ConfigError } from "../errors.ts";
-
-/** The toolkit's own folder, which relative paths and `.env` are resolved from: cron starts anywhere. */
-export const TOOLKIT_FOLDER = fileURLToPath(new URL("../../", import.meta.url));
+import { TOOLKIT_FOLDER } from "../store/open.ts";
 
 /**
  * Variables of the process, and of `.env` where the process has none or a blank one. What OTEL_* variables `.env` adds

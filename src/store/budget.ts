@@ -14,6 +14,12 @@ export type Reservation =
   | { readonly granted: true; readonly waitMs: number; giveBack(): MaybePromise<void> }
   | { readonly granted: false; readonly waitMs: number; readonly why: string };
 
+/** No place within the longest wait, because Alpaca pauses the account or because the budget is used up. */
+export function refused(waitMs: number, isPaused: boolean, limit: number): Reservation {
+  const why = isPaused ? THROTTLED : `the budget of ${limit} requests a minute is used up`;
+  return { granted: false, waitMs, why };
+}
+
 /** The port to a budget of requests: one for each host and account. */
 export interface RequestBudget {
   /** Reserves the next free place, at most 60 s ahead. */
@@ -51,9 +57,7 @@ export class MemoryBudget implements RequestBudget {
     const freeAtMs = Math.max(nowMs, fullUntilMs, this.#pausedUntilMs);
     const waitMs = freeAtMs - nowMs;
     if (waitMs > WINDOW_MS) {
-      const why =
-        this.#pausedUntilMs === freeAtMs ? THROTTLED : `the budget of ${this.#limit} requests a minute is used up`;
-      return { granted: false, waitMs, why };
+      return refused(waitMs, this.#pausedUntilMs === freeAtMs, this.#limit);
     }
     this.#insert(freeAtMs);
     return { granted: true, waitMs, giveBack: () => this.#remove(freeAtMs) };

@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { causeKind } from "../breaker/cause.ts";
 import type { Transition } from "../breaker/state.ts";
-import type { BreakerKey, HistoryEntry, OutboxSignal, StoreContext } from "./store.ts";
+import type { SignalName } from "../config/config.ts";
+import { type BreakerKey, type HistoryEntry, SIGNALS, type StoreContext, type StoreProblem } from "./store.ts";
 
 const state = v.picklist(["closed", "open", "half_open", "isolated"]);
 const span = v.nullable(v.object({ traceId: v.string(), spanId: v.string() }));
@@ -40,19 +41,37 @@ export function writeEntry(transition: Transition, { script, run, parentSpanId }
   return JSON.stringify(entry);
 }
 
-/** What a row of the table of state changes says besides its text. */
-export interface EntryRow extends BreakerKey {
-  readonly eventId: string;
-  readonly atMs: number;
-  readonly text: string;
-  readonly undelivered: readonly OutboxSignal[];
+/** A row of the table of state changes; a signal is true, or 1, while no collector has taken the change. */
+export interface TransitionRow extends BreakerKey, Readonly<Record<SignalName, boolean | number>> {
+  readonly event_id: string;
+  readonly at_ms: number;
+  readonly entry: string;
 }
 
-/** Reads a state change; null when its text is none. */
-export function readEntry({ eventId, name, host, atMs, text, undelivered }: EntryRow): HistoryEntry | null {
+/** Reads state changes, oldest first, and tells `onUnreadable` the event ids of those that are none. */
+export function readEntries(
+  rows: readonly TransitionRow[],
+  onUnreadable: (eventId: string) => void = () => {},
+): HistoryEntry[] {
+  const entries = rows.flatMap((row) => {
+    const entry = readEntry(row);
+    if (entry === null) onUnreadable(row.event_id);
+    return entry ?? [];
+  });
+  // Two changes may have come within one millisecond.
+  return entries.sort((a, b) => a.at.getTime() - b.at.getTime() || a.generation - b.generation);
+}
+
+/** What is said of a state change that cannot be read. */
+export function unreadable(eventId: string): StoreProblem {
+  const message = `stored state change ${eventId} is corrupt: it is not sent, and stays in table transitions`;
+  return { kind: "corrupt", message };
+}
+
+function readEntry(row: TransitionRow): HistoryEntry | null {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(row.entry);
   } catch {
     return null;
   }
@@ -60,5 +79,7 @@ export function readEntry({ eventId, name, host, atMs, text, undelivered }: Entr
   if (!parsed.success) return null;
   const { span: own, ...entry } = parsed.output;
   const { traceId = null, spanId = null } = own ?? {};
-  return { eventId, breaker: name, host, at: new Date(atMs), ...entry, traceId, spanId, undelivered };
+  const undelivered = SIGNALS.filter((signal) => row[signal]);
+  const { event_id: eventId, name: breaker, host, at_ms: atMs } = row;
+  return { eventId, breaker, host, at: new Date(atMs), ...entry, traceId, spanId, undelivered };
 }

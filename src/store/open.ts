@@ -3,12 +3,12 @@ import { fileURLToPath } from "node:url";
 import type { StoreConfig } from "../config/config.ts";
 import type { Store, StoreContext } from "./store.ts";
 
-const TOOLKIT_FOLDER = fileURLToPath(new URL("../../", import.meta.url));
+/** The toolkit's own folder, which relative paths and `.env` are resolved from: cron starts anywhere. */
+export const TOOLKIT_FOLDER = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
- * Opens the store that is configured; a relative path is one of the toolkit's own folder, since cron starts anywhere.
- * Null when it cannot be used, which `context.onProblem` hears of: breakers then keep their state in memory, for as
- * long as the process lives.
+ * Opens the store that is configured; a relative path is one of the toolkit's own folder. Null when it cannot be used, which
+ * `context.onProblem` hears of: breakers then keep their state in memory, for as long as the process lives.
  */
 export async function openStore(config: StoreConfig, context: StoreContext): Promise<Store | null> {
   try {

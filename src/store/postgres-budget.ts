@@ -1,11 +1,4 @@
-import {
-  LONGEST_PAUSE_MS,
-  MemoryBudget,
-  type RequestBudget,
-  type Reservation,
-  THROTTLED,
-  WINDOW_MS,
-} from "./budget.ts";
+import { LONGEST_PAUSE_MS, MemoryBudget, type RequestBudget, type Reservation, refused, WINDOW_MS } from "./budget.ts";
 import type { Database } from "./postgres-database.ts";
 import type { Argument } from "./postgres-lane.ts";
 
@@ -30,8 +23,7 @@ export class PostgresBudget implements RequestBudget {
     if (!place) return this.#inMemory().reserve();
     const { start_id: id, wait_ms: waitMs, is_paused: isPaused } = place;
     if (id !== null) return { granted: true, waitMs, giveBack: () => this.#giveBack(id) };
-    const why = isPaused ? THROTTLED : `the budget of ${this.#limit} requests a minute is used up`;
-    return { granted: false, waitMs, why };
+    return refused(waitMs, isPaused, this.#limit);
   }
 
   async pause(durationMs: number): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Transition } from "../breaker/state.ts";
-import { type EntryRow, readEntry, writeEntry } from "./entry.ts";
+import { readEntries, type TransitionRow, unreadable, writeEntry } from "./entry.ts";
 import type { Database } from "./postgres-database.ts";
 import type { Argument } from "./postgres-lane.ts";
 import {
@@ -8,11 +8,9 @@ import {
   type HistoryEntry,
   OUTBOX_LIMITS,
   type Outbox,
-  type OutboxSignal,
+  SIGNALS,
   type StoreContext,
 } from "./store.ts";
-
-const SIGNALS: readonly OutboxSignal[] = ["traces", "metrics", "logs"];
 
 /** Names a parameter of a statement. */
 export type Parameter = (value: Argument, type: "text" | "double precision" | "boolean" | "bigint") => string;
@@ -51,7 +49,7 @@ export async function listHistory(
       [sinceMs, name ?? null],
     ),
   );
-  return read(rows);
+  return readEntries(rows);
 }
 
 /** State changes of the database that no collector has acknowledged yet. */
@@ -60,19 +58,28 @@ export function openOutbox(database: Database, context: StoreContext): Outbox {
   return {
     // A claim that reaches far beyond any lease was made before the clock was set back. Far: one that was made in the
     // same moment, by a clock that was read a little later, is as good as any.
-    claim: async (most) =>
-      read(
-        await query<TransitionRow>(
-          `WITH clock AS MATERIALIZED (SELECT breakwater.now_ms() AS now_ms), due AS (
-             SELECT event_id FROM breakwater.transitions, clock
-             WHERE (traces OR metrics OR logs) AND claimed_by <> $1
-             AND (claimed_until_ms <= now_ms OR claimed_until_ms > now_ms + 2 * $2)
-             ORDER BY at_ms LIMIT $3 FOR UPDATE OF transitions SKIP LOCKED)
-           UPDATE breakwater.transitions t SET claimed_by = $1, claimed_until_ms = now_ms + $2
-           FROM due, clock WHERE t.event_id = due.event_id RETURNING t.*`,
-          [context.run, CLAIM_MS, most],
-        ),
-      ),
+    claim: async (most) => {
+      const rows = await query<TransitionRow>(
+        `WITH clock AS MATERIALIZED (SELECT breakwater.now_ms() AS now_ms), due AS (
+           SELECT event_id FROM breakwater.transitions, clock
+           WHERE (traces OR metrics OR logs) AND claimed_by <> $1
+           AND (claimed_until_ms <= now_ms OR claimed_until_ms > now_ms + 2 * $2)
+           ORDER BY at_ms LIMIT $3 FOR UPDATE OF transitions SKIP LOCKED)
+         UPDATE breakwater.transitions t SET claimed_by = $1, claimed_until_ms = now_ms + $2
+         FROM due, clock WHERE t.event_id = due.event_id RETURNING t.*`,
+        [context.run, CLAIM_MS, most],
+      );
+      const bad: string[] = [];
+      const entries = readEntries(rows, (eventId) => bad.push(eventId));
+      for (const eventId of bad) {
+        await query(
+          "UPDATE breakwater.transitions SET traces = false, metrics = false, logs = false WHERE event_id = $1",
+          [eventId],
+        );
+        context.onProblem(unreadable(eventId));
+      }
+      return entries;
+    },
     acknowledge: async (signal, eventIds) => {
       if (eventIds.length === 0) return;
       // In one order, so that two who note the same changes do not wait for each other.
@@ -104,27 +111,4 @@ export function openOutbox(database: Database, context: StoreContext): Outbox {
       return found?.dropped ?? 0;
     },
   };
-}
-
-interface TransitionRow extends Record<OutboxSignal, boolean> {
-  readonly event_id: string;
-  readonly name: string;
-  readonly host: string;
-  readonly at_ms: number;
-  readonly entry: string;
-}
-
-function read(rows: readonly TransitionRow[]): HistoryEntry[] {
-  const entries = rows.flatMap((row) => {
-    const entry: EntryRow = {
-      eventId: row.event_id,
-      name: row.name,
-      host: row.host,
-      atMs: row.at_ms,
-      text: row.entry,
-      undelivered: SIGNALS.filter((signal) => row[signal]),
-    };
-    return readEntry(entry) ?? [];
-  });
-  return entries.sort((a, b) => a.at.getTime() - b.at.getTime() || a.generation - b.generation);
 }

@@ -1,13 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import {
-  LONGEST_PAUSE_MS,
-  MemoryBudget,
-  type RequestBudget,
-  type Reservation,
-  THROTTLED,
-  WINDOW_MS,
-} from "./budget.ts";
+import { LONGEST_PAUSE_MS, MemoryBudget, type RequestBudget, type Reservation, refused, WINDOW_MS } from "./budget.ts";
 import { AGAIN_MS } from "./sqlite-cell.ts";
+import { transact } from "./sqlite-file.ts";
 
 interface BudgetRow {
   readonly starts: number;
@@ -114,8 +108,7 @@ export class SqliteBudget implements RequestBudget {
     const freeAtMs = Math.max(nowMs, blocking ? blocking.at_ms + WINDOW_MS : 0, pausedUntilMs);
     const waitMs = freeAtMs - nowMs;
     if (waitMs > WINDOW_MS) {
-      const why = pausedUntilMs === freeAtMs ? THROTTLED : `the budget of ${this.#limit} requests a minute is used up`;
-      return { granted: false, waitMs, why };
+      return refused(waitMs, pausedUntilMs === freeAtMs, this.#limit);
     }
     const { lastInsertRowid } = this.#statements.insert.run(this.#key, freeAtMs);
     this.#statements.setStarts.run(this.#key, starts + 1);
@@ -173,16 +166,9 @@ export class SqliteBudget implements RequestBudget {
   #use<T>(work: () => T, inMemory: (memory: MemoryBudget) => T): T {
     if (this.#memory && performance.now() - this.#memorySinceMs < AGAIN_MS) return inMemory(this.#memory);
     try {
-      this.#db.exec("BEGIN IMMEDIATE");
-      try {
-        const result = work();
-        this.#db.exec("COMMIT");
-        this.#memory = null;
-        return result;
-      } catch (error) {
-        if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-        throw error;
-      }
+      const result = transact(this.#db, work);
+      this.#memory = null;
+      return result;
     } catch (error) {
       this.#unreachable(error);
       this.#memorySinceMs = performance.now();

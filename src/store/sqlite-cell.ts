@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type BreakerCell, type Change, MemoryCell } from "../breaker/cell.ts";
 import { type BreakerRecord, NEW_RECORD, type Transition } from "../breaker/state.ts";
 import { readRow, writeRow } from "./row.ts";
+import { transact } from "./sqlite-file.ts";
 import type { BreakerKey, StoreContext } from "./store.ts";
 
 /** How old a look at the shared state may be when a call is admitted. */
@@ -62,20 +63,15 @@ export class SqliteCell implements BreakerCell {
 
   update<T>(change: (record: BreakerRecord, nowMs: number) => Change<T>): Change<T> {
     if (this.#memory && !this.#triesAgain(performance.now())) return this.#memory.update(change);
-    let made: Change<T> | undefined;
-    const { db } = this.#store;
+    let made: Change<T>;
     try {
-      db.exec("BEGIN IMMEDIATE");
-      try {
+      made = transact(this.#store.db, () => {
         const found = this.#read() ?? this.#quarantine();
-        made = change(found, this.now());
-        if (made.record !== found) this.#write(found, made.record);
-        if (made.transition) this.#store.remember(this.#key, made.transition);
-        db.exec("COMMIT");
-      } catch (error) {
-        if (db.isTransaction) db.exec("ROLLBACK");
-        throw error;
-      }
+        const changed = change(found, this.now());
+        if (changed.record !== found) this.#write(found, changed.record);
+        if (changed.transition) this.#store.remember(this.#key, changed.transition);
+        return changed;
+      });
     } catch (error) {
       return this.#goOnInMemory(error).update(change);
     }

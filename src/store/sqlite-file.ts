@@ -120,8 +120,7 @@ function open(path: string): DatabaseSync {
 
 function migrate(db: DatabaseSync, path: string): void {
   if (versionOf(db) === SCHEMA_VERSION) return;
-  db.exec("BEGIN IMMEDIATE");
-  try {
+  transact(db, () => {
     // Another process may have been here in the meantime.
     const version = versionOf(db);
     if (version > SCHEMA_VERSION) {
@@ -129,11 +128,7 @@ function migrate(db: DatabaseSync, path: string): void {
     }
     for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
     db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
-    db.exec("COMMIT");
-  } catch (error) {
-    db.exec("ROLLBACK");
-    throw error;
-  }
+  });
 }
 
 const TABLES = ["breakers", "holds", "quarantine", "transitions", "budget_starts", "budgets"];
@@ -147,6 +142,19 @@ function checkTables(db: DatabaseSync): void {
   const missing = TABLES.filter((table) => !found.includes(table));
   if (missing.length > 0) {
     throw Object.assign(new Error(`table ${missing.join(", ")} is missing`), { errcode: SQLITE_CORRUPT });
+  }
+}
+
+/** Does `work` in one transaction that nobody else writes beside: all of it is stored, or nothing. */
+export function transact<T>(db: DatabaseSync, work: () => T): T {
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    const result = work();
+    db.exec("COMMIT");
+    return result;
+  } catch (error) {
+    if (db.isTransaction) db.exec("ROLLBACK");
+    throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { BreakerCell, MaybePromise } from "../breaker/cell.ts";
 import type { BreakerRecord, CircuitState, TransitionReason } from "../breaker/state.ts";
+import type { SignalName } from "../config/config.ts";
 import type { RequestBudget } from "./budget.ts";
 
 /** What a breaker's stored state is known by: paper and live are different dependencies. */
@@ -14,7 +15,7 @@ export interface StoredBreaker extends BreakerKey {
 }
 
 /** Signals that a state change has to arrive in. */
-export type OutboxSignal = "traces" | "metrics" | "logs";
+export const SIGNALS: readonly SignalName[] = ["traces", "metrics", "logs"];
 
 /** A state change as it is remembered. */
 export interface HistoryEntry {
@@ -39,7 +40,7 @@ export interface HistoryEntry {
   readonly parentSpanId: string | null;
   readonly call: { readonly traceId: string; readonly spanId: string } | null;
   /** Signals that no collector has acknowledged yet. */
-  readonly undelivered: readonly OutboxSignal[];
+  readonly undelivered: readonly SignalName[];
 }
 
 /** State changes that no collector has acknowledged yet. */
@@ -50,7 +51,7 @@ export interface Outbox {
    */
   claim(most: number): MaybePromise<readonly HistoryEntry[]>;
   /** Notes that changes have arrived in one signal. */
-  acknowledge(signal: OutboxSignal, eventIds: readonly string[]): MaybePromise<void>;
+  acknowledge(signal: SignalName, eventIds: readonly string[]): MaybePromise<void>;
   size(): MaybePromise<number>;
   /** Gives up what is too old or too much, and says how many those were. */
   prune(): MaybePromise<number>;
@@ -70,7 +71,7 @@ export interface StoreContext {
   /** Span that state changes of this run belong under, or null. */
   readonly parentSpanId: string | null;
   /** Signals that are exported; a change is delivered when it has arrived in all of them. */
-  readonly signals: readonly OutboxSignal[];
+  readonly signals: readonly SignalName[];
   readonly onProblem: (problem: StoreProblem) => void;
   /** Clock in ms since the Unix epoch; Date.now. */
   readonly now?: () => number;

@@ -3,7 +3,7 @@ import { urlTemplate } from "../alpaca/route.ts";
 import type { CircuitBreaker } from "../breaker/circuit-breaker.ts";
 import type { CallOutcome, CircuitState, SpanReference, Transition } from "../breaker/state.ts";
 import { ATTRIBUTE, BREAKER_EVENT, TRANSITION_SPAN } from "../instruments.ts";
-import type { HistoryEntry } from "../store/store.ts";
+import { type HistoryEntry, SIGNALS } from "../store/store.ts";
 import { type Attributes, newSpanId, newTraceId, type SignalSink } from "./recorder.ts";
 
 /** Records a request: its span, which the given one is the parent of, and its duration. */
@@ -52,7 +52,7 @@ export function breakerAttributes(breaker: { name: string; serverAddress: string
 export function recordTransition(sink: SignalSink, transition: Transition, parentSpanId: string | null): void {
   const span = transition.span ?? { traceId: newTraceId(), spanId: newSpanId() };
   const { breaker, outageMs, serverAddress } = transition;
-  recordChange(sink, { ...transition, ...span, parentSpanId, undelivered: ["traces", "metrics", "logs"] });
+  recordChange(sink, { ...transition, ...span, parentSpanId, undelivered: SIGNALS });
   if (outageMs === null) return;
   const attributes = breakerAttributes({ name: breaker, serverAddress });
   sink.measure({ name: "circuit_breaker.open.duration", value: outageMs / 1_000, attributes });

@@ -19,6 +19,24 @@ async function leaveBehind(fleet: Fleet, holds: number): Promise<void> {
 describe("history and outbox of a fleet", { skip: skipWithoutPostgres() }, () => {
   const server = serverForTests();
 
+  test("a change that nobody can read is said once, and waits no longer; the others go on", async (t) => {
+    const fleet = await newFleet(t, await server());
+    await leaveBehind(fleet, 1);
+    const [first] = await fleet.query<{ event_id: string }>(
+      `UPDATE breakwater.transitions SET entry = 'no entry' WHERE event_id =
+         (SELECT event_id FROM breakwater.transitions ORDER BY at_ms, entry LIMIT 1) RETURNING event_id`,
+    );
+    await fleet.advance(LEASE_MS);
+    const { store, problems } = await fleet.join();
+    assert.equal((await store.outbox.claim(8)).length, 1);
+    assert.deepEqual(
+      problems.map(({ kind }) => kind),
+      ["corrupt"],
+    );
+    assert.ok(first && problems[0]?.message.includes(first.event_id));
+    assert.equal(await store.outbox.size(), 1);
+  });
+
   test("what a run left behind goes to exactly one other run, and to the next one when that one dies", async (t) => {
     const fleet = await newFleet(t, await server());
     await leaveBehind(fleet, 10);

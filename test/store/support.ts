@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import process from "node:process";
@@ -6,7 +5,9 @@ import { createInterface } from "node:readline";
 import { seededRandom } from "../../src/local/seeded-random.ts";
 import { openSqlite } from "../../src/store/sqlite.ts";
 import type { Store, StoreContext, StoreProblem } from "../../src/store/store.ts";
-import { newStateDir, ROOT, RUNTIMES } from "../support/script.ts";
+import { newStateDir, type RUNTIMES, startScript } from "../support/script.ts";
+
+const WORKER = "test/fixtures/store-worker.ts";
 
 /** How many processes are killed; CI runs the whole campaign. */
 export const KILLS = Number(process.env.BREAKWATER_KILLS ?? (process.env.CI ? "200" : "40"));
@@ -42,36 +43,14 @@ export async function runWorker<T>(
   env: Record<string, string> = {},
   runtime: keyof typeof RUNTIMES = "node",
 ): Promise<Work<T>> {
-  const child = startWorker(args, env, runtime);
-  let stdout = "";
-  let stderr = "";
-  child.stdout.on("data", (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    stderr += chunk;
-  });
-  const [code] = await once(child, "close");
+  const { code, stdout, stderr } = await startScript(WORKER, { args: args.map(String), env, runtime }).ended;
   if (code !== 0) throw new Error(`the worker ended with ${code}: ${stderr}`);
   return JSON.parse(stdout);
 }
 
-export function startWorker(
-  args: readonly (string | number)[],
-  env: Record<string, string> = {},
-  runtime: keyof typeof RUNTIMES = "node",
-) {
-  const [program = "", ...first] = RUNTIMES[runtime];
-  const { PATH = "", HOME = "" } = process.env;
-  return spawn(program, [...first, join(ROOT, "test/fixtures/store-worker.ts"), ...args.map(String)], {
-    env: { PATH, HOME, ...env },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-}
-
 /** Has a job done on one path after the other, each time by all racers at the same moment: they wait for each other. */
 export async function raceOn<T>(paths: readonly string[], racers: number, job: string, amount: number) {
-  const workers = Array.from({ length: racers }, () => startWorker([job, "-", amount]));
+  const workers = Array.from({ length: racers }, () => startScript(WORKER, { args: [job, "-", String(amount)] }).child);
   const answers = workers.map(({ stdout, stderr }) => {
     let complaint = "";
     stderr.on("data", (chunk) => {
@@ -104,7 +83,7 @@ export async function killWhileChanging(database: string, kills: number): Promis
   // Short, so that a pair soon goes on where the last one took the probe with it.
   const env = { THRESHOLD: "1", RECOVERY_MS: "0", LEASE_MS: "100" };
   for (let kill = 0; kill < kills; kill += 2) {
-    const workers = [0, 1].map(() => startWorker(["flap", database], env));
+    const workers = [0, 1].map(() => startScript(WORKER, { args: ["flap", database], env }).child);
     await Promise.all(
       workers.map(async ({ stdout }) => {
         for (let changes = 0; changes < 2; ) changes += (await once(stdout, "data"))[0].length;
