@@ -11,19 +11,9 @@ command -v prometheus >/dev/null && command -v promtool >/dev/null || missing="$
 command -v openssl >/dev/null || missing="$missing openssl"
 
 if [ -n "$missing" ]; then
-  # Debian starts a daemon as soon as it is installed; the tests start their own, and 9090 and 9093 stay free.
-  policy=/usr/sbin/policy-rc.d
-  if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
-    trap 'exit 1' INT TERM
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod +x "$policy"
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq >&2
   # shellcheck disable=SC2086 # one word per package
-  apt-get install -qq -y --no-install-recommends $missing >&2
-  # Nor after the next boot.
+  "$folder/apt-install.sh" $missing
+  # 9090 and 9093 stay free after the next boot too.
   if [ -d /run/systemd/system ]; then
     for service in prometheus prometheus-alertmanager; do
       case " $missing " in *" $service "*) systemctl disable --now "$service" >&2 ;; esac
