@@ -71,17 +71,17 @@ Commands: list, show NAME, history [NAME], isolate NAME --reason WORDS, release 
       throw new JobError("Cannot look at stored breakers: the store cannot be used, see the warning above");
     if (command === "watch") return watch(context, store);
     if (command === "history") {
-      const sinceMs = args.since === undefined ? 0 : Date.now() - parseDuration("since", args.since);
+      const sinceMs = args.since === undefined ? 0 : store.now() - parseDuration("since", args.since);
       const entries = await store.history({ sinceMs, ...(args.positionals[1] !== undefined && { name }) });
       return entries.map(describeEntry);
     }
-    if (command === "list") return (await store.breakers()).map((breaker) => describe(breaker));
+    if (command === "list") return (await store.breakers()).map((breaker) => describe(breaker, store.now()));
     const configured = [breakers.trading, breakers.data].find((one) => one.name === name);
     if (command === "show") {
       const found = (await store.breakers()).filter((breaker) => breaker.name === name);
       if (found.length === 0)
         throw new JobError(`Cannot show circuit "${name}": nothing is stored of it; see npm run breaker -- list`);
-      return found.map((breaker) => describe(breaker));
+      return found.map((breaker) => describe(breaker, store.now()));
     }
     if (configured === undefined) {
       throw new JobError(
@@ -99,7 +99,8 @@ Commands: list, show NAME, history [NAME], isolate NAME --reason WORDS, release 
         ? `circuit "${name}" is ${state}, as before`
         : `circuit "${name}" went from ${before} to ${state}`,
     );
-    return (await store.breakers()).filter((breaker) => breaker.name === name).map((breaker) => describe(breaker));
+    const changed = (await store.breakers()).filter((breaker) => breaker.name === name);
+    return changed.map((breaker) => describe(breaker, store.now()));
   },
   render: (rows: readonly (Row | ReturnType<typeof describeEntry>)[] | undefined, { table, style }) => {
     if (rows === undefined) return "";
@@ -138,8 +139,7 @@ function line(row: Row, style: (format: "green" | "red" | "yellow", text: string
   ];
 }
 
-function describe({ name, host, record }: StoredBreaker): Row {
-  const nowMs = Date.now();
+function describe({ name, host, record }: StoredBreaker, nowMs: number): Row {
   const { automatic, hold, lastOpenedAtMs } = record;
   return {
     name,
@@ -165,9 +165,9 @@ async function watch(
   const { sleep } = await import("../src/alpaca/sleep.ts");
   const seen = new Set<string>();
   const entries: HistoryEntry[] = [];
-  const sinceMs = Date.now();
+  const sinceMs = store.now();
   for (const { name, host, record } of await store.breakers())
-    log.info(`${name} on ${host} is ${stateAt(record, Date.now())}`);
+    log.info(`${name} on ${host} is ${stateAt(record, store.now())}`);
   log.info("watching for state changes, Ctrl-C ends it");
   while (!signal.aborted) {
     for (const entry of await store.history({ sinceMs })) {

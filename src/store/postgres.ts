@@ -36,6 +36,7 @@ export async function openPostgres(
   const cells = new Map<string, PostgresCell>();
   return {
     scope: "fleet",
+    now: clock.now,
     cell: (key) => {
       const id = JSON.stringify([key.name, key.host]);
       const cell = cells.get(id) ?? new PostgresCell({ database, records, context, self }, key);

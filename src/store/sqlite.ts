@@ -44,6 +44,7 @@ export function openSqlite(path: string, context: StoreContext): Store {
   const history = openHistory(db, context, now);
   return {
     scope: "machine",
+    now,
     cell: (key) => new SqliteCell({ db, context, now, remember: history.remember, unreachable }, key),
     budget: (host, account, limit) => new SqliteBudget(db, `${host} ${account}`, limit, now, unreachable),
     breakers: () =>

@@ -81,6 +81,8 @@ export interface StoreContext {
 export interface Store {
   /** Who shares it: all scripts of this machine, or of a fleet. */
   readonly scope: "machine" | "fleet";
+  /** Clock that all its times are by, in ms since the Unix epoch: this machine's, or the database server's. */
+  readonly now: () => number;
   cell(key: BreakerKey): BreakerCell;
   /** @param account what tells accounts apart, and is no key itself. */
   budget(host: string, account: string, limit: number): RequestBudget;
